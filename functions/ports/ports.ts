@@ -1,0 +1,34 @@
+import type { Log } from '../runtime/log.ts';
+import type { EpochMs } from '../runtime/units.ts';
+import type { Builder } from './builder.ts';
+import type { Fleet } from './fleet.ts';
+import type { Objects } from './objects.ts';
+import type { Records } from './records.ts';
+import type { Secrets } from './secrets.ts';
+import type { Workflow } from './workflow.ts';
+
+/** What a cloud allows that the domain must ask for and not decide. */
+export type Policy = {
+  /** Where `repoUrl` may point besides public hosts over https and ssh. */
+  readonly source: {
+    readonly allowFile: boolean;
+    /** The base URL of the Git remote this control plane serves itself, `http://127.0.0.1:4600/git/`. */
+    readonly ownRemote: string | undefined;
+  };
+  readonly fetch: { readonly allowPrivateHosts: boolean; readonly maxBytes: number };
+};
+
+/** The six ports and what else comes from outside; wired once in an entry point. */
+export type Ports = {
+  readonly records: Records;
+  readonly objects: Objects;
+  readonly secrets: Secrets;
+  readonly builder: Builder;
+  readonly fleet: Fleet;
+  readonly workflow: Workflow;
+  readonly clock: () => EpochMs;
+  /** A new id: time-ordered, unique (UUID version 7). */
+  readonly newId: () => string;
+  readonly log: Log;
+  readonly policy: Policy;
+};

@@ -1,0 +1,12 @@
+/** Runs `functions/workflow/deploy.asl.json`, one execution a deployment. */
+export interface Workflow {
+  /** Starts the execution of a deployment from the top; harmless while it runs. */
+  start(deploymentId: string): Promise<void>;
+  /** Whether the deployment's execution is running. */
+  isRunning(deploymentId: string): Promise<boolean>;
+  /** Answers a waiting state; false when nobody waits with that token any more. */
+  resume(token: string, output: Readonly<Record<string, unknown>>): Promise<boolean>;
+  /** Ends a waiting state with an error the workflow's Catch matches by name; false when nobody waits any more. */
+  fail(token: string, error: { readonly name: string; readonly reason: string }): Promise<boolean>;
+  ready(): Promise<void>;
+}

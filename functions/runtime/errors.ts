@@ -1,0 +1,56 @@
+/** What a caller did wrong or met; each kind has one HTTP status and one `error-type`. */
+export type ProblemKind = keyof typeof problemKinds;
+
+export const problemKinds = {
+  invalid: { status: 400, errorType: 'invalid-input' },
+  unauthorized: { status: 401, errorType: 'invalid-token' },
+  forbidden: { status: 403, errorType: 'token-insufficient' },
+  'not-found': { status: 404, errorType: 'not-found' },
+  conflict: { status: 409, errorType: 'conflict' },
+  'too-large': { status: 413, errorType: 'too-large' },
+  unsupported: { status: 422, errorType: 'unsupported' },
+  busy: { status: 503, errorType: 'busy' },
+} as const;
+
+/** One thing wrong with an input: the path of the field and what was expected; never the value, which may be a secret. */
+export type Issue = { readonly field: string; readonly expected: string };
+
+/**
+ * An error whose message is meant for the caller. Everything else that is thrown is ours to mend
+ * and shows a request id only.
+ */
+export class Problem extends Error {
+  override readonly name = 'Problem';
+  readonly kind: ProblemKind;
+  readonly issues: readonly Issue[];
+
+  constructor(kind: ProblemKind, message: string, options: { issues?: readonly Issue[]; cause?: unknown } = {}) {
+    super(message, { cause: options.cause });
+    this.kind = kind;
+    this.issues = options.issues ?? [];
+  }
+}
+
+/** The names by which `deploy.asl.json` catches what ends a deployment. */
+export type StepFailure =
+  | 'BuildFailed'
+  | 'GateFailed'
+  | 'Cancelled'
+  | 'Superseded'
+  | 'ArtifactUnusable'
+  | 'Interrupted';
+
+/** Thrown by a workflow step to leave the straight way; its name is what the workflow's Catch matches. */
+export class StepFailed extends Error {
+  override readonly name: StepFailure;
+
+  constructor(name: StepFailure, reason: string, options: { cause?: unknown } = {}) {
+    super(reason, { cause: options.cause });
+    this.name = name;
+  }
+}
+
+/** The text of whatever was thrown, for a reason or a log line. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

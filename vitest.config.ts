@@ -1,0 +1,45 @@
+import { defineConfig } from 'vitest/config';
+
+const project = (name: string, folders: readonly string[], testTimeout: number) => ({
+  test: {
+    name,
+    include: folders.map((folder) => `test/${folder}/**/*.test.ts`),
+    testTimeout,
+    hookTimeout: testTimeout,
+  },
+});
+
+/**
+ * `npm test` runs the first three; `heavy` holds what needs minutes (loads, kills, hundreds of apps) and is run by
+ * `.ci/run`.
+ */
+export default defineConfig({
+  test: {
+    projects: [
+      project(
+        'unit',
+        [
+          'api',
+          'apps',
+          'artifacts',
+          'access',
+          'builds',
+          'cli',
+          'deployments',
+          'local',
+          'rollout',
+          'runtime',
+          'webhook',
+          'workflow',
+          'structure',
+        ],
+        20_000,
+      ),
+      project('contract', ['contract'], 60_000),
+      project('flow', ['flow'], 90_000),
+      project('heavy', ['heavy'], 600_000),
+    ],
+    reporters: process.env['CI'] ? ['default', 'json'] : ['default'],
+    outputFile: { json: `reports/${process.env['SLUICE_REPORT'] ?? 'vitest'}.json` },
+  },
+});
