@@ -184,19 +184,17 @@ const environmentSchema = object({
   rollout: v.optional(rolloutSchema, {}),
 });
 
-export const appSchema = v.pipe(
-  object({
-    source: v.optional(sourceSchema),
-    build: v.optional(buildSchema),
-    runtime: v.optional(runtimeSchema, {}),
-    health: v.optional(healthSchema, {}),
-    environments: v.pipe(
-      v.array(environmentSchema, 'a list of environments'),
-      v.minLength(1, 'at least one environment'),
-      v.maxLength(20, 'at most 20 environments'),
-    ),
-  }),
-);
+export const appSchema = object({
+  source: v.optional(sourceSchema),
+  build: v.optional(buildSchema),
+  runtime: v.optional(runtimeSchema, {}),
+  health: v.optional(healthSchema, {}),
+  environments: v.pipe(
+    v.array(environmentSchema, 'a list of environments'),
+    v.minLength(1, 'at least one environment'),
+    v.maxLength(20, 'at most 20 environments'),
+  ),
+});
 
 export type App = v.InferOutput<typeof appSchema>;
 /** An app as a person writes it: everything with a default may be left out. */
