@@ -1,0 +1,141 @@
+import deleteItem from 'dynalite/actions/deleteItem.js';
+import getItem from 'dynalite/actions/getItem.js';
+import putItem from 'dynalite/actions/putItem.js';
+import query from 'dynalite/actions/query.js';
+import db from 'dynalite/db/index.js';
+import type { Callback, Level, Operation, Store, SubDb } from 'dynalite/db/index.js';
+import validations from 'dynalite/validations/index.js';
+import deleteItemValidation from 'dynalite/validations/deleteItem.js';
+import getItemValidation from 'dynalite/validations/getItem.js';
+import putItemValidation from 'dynalite/validations/putItem.js';
+import queryValidation from 'dynalite/validations/query.js';
+import type { CreateTableCommandInput } from '@aws-sdk/client-dynamodb';
+import type { DynamoCalls } from '../functions/aws/records.ts';
+
+export type EmbeddedDynamo = { readonly calls: DynamoCalls; close(): Promise<void> };
+
+/**
+ * DynamoDB in this process: dynalite's own validation and actions on LevelDB, called as functions. Nothing listens,
+ * so nobody else on the machine can read or write the records, and a call costs no HTTP. Besides:
+ * - dynalite writes an item and its index entries one after the other, and a kill in between loses an entry; here
+ *   they are one batch of LevelDB, all or nothing;
+ * - a write is on the disk (fsync) before it is acknowledged; writes that arrive meanwhile share the next fsync;
+ * - what its HTTP server would throw out of a callback, and so end the process (a full disk), rejects the call.
+ *
+ * `folder` undefined keeps everything in memory. Throws LevelDB's error when the folder cannot be opened.
+ */
+export async function openEmbeddedDynamo(options: {
+  readonly folder: string | undefined;
+  readonly table: CreateTableCommandInput;
+}): Promise<EmbeddedDynamo> {
+  const store = db.create({ createTableMs: 0, ...(options.folder === undefined ? {} : { path: options.folder }) });
+  await store.db.open();
+  const commit = groupCommit(store.db);
+  const running = new Set<Promise<unknown>>();
+
+  async function call<Output>(operation: DynamoOperation, input: object): Promise<Output> {
+    const { action, validation } = operations[operation];
+    const checked = validations.checkTypes(input, validation.types);
+    validations.checkValidations(checked, validation.types, validation.custom, store);
+    const view = requestStore(store, options.table, commit);
+    const done = new Promise<unknown>((resolve, reject) => {
+      action(view, checked, (error, result) => (error ? reject(error) : resolve(result)));
+    });
+    running.add(done);
+    try {
+      return (await done) as Output;
+    } finally {
+      running.delete(done);
+    }
+  }
+  const calls: DynamoCalls = {
+    getItem: async (input) => await named(call('getItem', input)),
+    putItem: async (input) => await named(call('putItem', input)),
+    deleteItem: async (input) => await named(call('deleteItem', input)),
+    query: async (input) => await named(call('query', input)),
+  };
+  return {
+    calls,
+    async close() {
+      await Promise.allSettled(running);
+      await store.db.close();
+    },
+  };
+}
+
+const operations = {
+  getItem: { action: getItem, validation: getItemValidation },
+  putItem: { action: putItem, validation: putItemValidation },
+  deleteItem: { action: deleteItem, validation: deleteItemValidation },
+  query: { action: query, validation: queryValidation },
+};
+type DynamoOperation = keyof typeof operations;
+
+/** Errors as the SDK throws them: named by their type. */
+async function named<Output>(answer: Promise<Output>): Promise<Output> {
+  try {
+    return await answer;
+  } catch (error) {
+    const { __type: type, message } = (error as { body?: { __type?: string; message?: string } }).body ?? {};
+    if (type === undefined) throw error;
+    const told = new Error(message ?? type, { cause: error });
+    told.name = type.slice(type.indexOf('#') + 1);
+    throw told;
+  }
+}
+
+/**
+ * What one request sees of the store: its table without a read, and sub-databases whose writes are kept until the
+ * item's own, which dynalite makes last, and then committed together.
+ */
+function requestStore(store: Store, table: CreateTableCommandInput, commit: Commit): Store {
+  const pending: Operation[] = [];
+  const collecting = (subDb: SubDb, prefix: string, written: (callback: Callback) => void): SubDb => ({
+    get: subDb.get.bind(subDb),
+    createValueStream: subDb.createValueStream.bind(subDb),
+    lock: subDb.lock,
+    put(key, value, callback) {
+      pending.push({ type: 'put', key: prefix + key, value });
+      written(callback);
+    },
+    del(key, callback) {
+      pending.push({ type: 'del', key: prefix + key });
+      written(callback);
+    },
+  });
+  return {
+    ...store,
+    getTable: (_name, callback) => callback(null, table),
+    getItemDb: (name) =>
+      collecting(store.getItemDb(name), `item-${name}~`, (callback) => commit({ operations: pending, callback })),
+    getIndexDb: (type, name, index) =>
+      collecting(store.getIndexDb(type, name, index), `index-${type}~${name}~${index}~`, (callback) => callback(null)),
+  };
+}
+
+type Write = { readonly operations: readonly Operation[]; readonly callback: Callback };
+type Commit = (write: Write) => void;
+
+/** Commits each write whole and durably; those that arrive while a commit runs are made by the next one. */
+function groupCommit(level: Level): Commit {
+  // dynalite replaces the database's own methods by ones that take callbacks and no options.
+  const { batch } = Object.getPrototypeOf(level) as Pick<Level, 'batch'>;
+  let waiting: Write[] = [];
+  let committing = false;
+
+  async function run(): Promise<void> {
+    committing = true;
+    while (waiting.length > 0) {
+      const group = waiting;
+      waiting = [];
+      const operations = group.flatMap((write) => write.operations);
+      const failure = await batch.call(level, operations, { sync: true }).catch((error: Error) => error);
+      for (const { callback } of group) callback(failure);
+    }
+    committing = false;
+  }
+  return (write) => {
+    waiting.push(write);
+    if (!committing) void run();
+  };
+}
