@@ -71,16 +71,13 @@ export function next(state: State, event: Event): State {
       if (state.status === 'rolling') return { status: 'verifying', until: event.until };
       return passed(state, event, ['verifying', 'rolling_back']);
     case 'undo':
-      if (state.status === 'rolling_back') return undoAgain(state, event);
-      return { status: 'rolling_back', cause: event.cause, reason: event.reason };
+      if (state.status === 'rolling' || state.status === 'verifying') {
+        return { status: 'rolling_back', cause: event.cause, reason: event.reason };
+      }
+      return passed(state, event, ['rolling_back']);
     case 'end':
       return ended(state, event.end);
   }
-}
-
-/** A person who cancels what is being undone anyway changes why, and so the end, but not the work. */
-function undoAgain(state: State & { status: 'rolling_back' }, event: Event & { kind: 'undo' }): State {
-  return state.cause === 'failure' || event.cause === 'failure' ? state : { ...state, cause: 'cancel' };
 }
 
 function ended(state: Exclude<State, End>, end: End): End {

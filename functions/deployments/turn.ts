@@ -1,0 +1,67 @@
+import type { Ports } from '../ports/ports.ts';
+import type { Deployment } from './deployment.ts';
+import { deploymentLane, enter, leave } from './lane-store.ts';
+import type { Entered, LanePush } from './lane.ts';
+import { isEnd, type End } from './state.ts';
+import { advance, changeDeployment, findDeployment } from './store.ts';
+
+type TurnPorts = Pick<Ports, 'records' | 'workflow' | 'clock'>;
+
+/** Goes on with a deployment wherever its worker left it; harmless for one whose worker is well. */
+export async function resume(ports: TurnPorts, deployment: Deployment): Promise<void> {
+  if (deployment.settled) return;
+  await (isEnd(deployment.state) ? settle(ports, deployment) : takeTurn(ports, deployment));
+}
+
+/**
+ * Brings a deployment into its lane and starts its workflow when its turn has come. An execution starts with the
+ * turn and not before: what is superseded while it waits costs none. Safe to repeat at any time.
+ */
+export async function takeTurn(ports: TurnPorts, deployment: Deployment, push?: LanePush): Promise<Entered> {
+  const entered = await enter(ports.records, laneOf(deployment), {
+    entry: { holder: deployment.id, at: deployment.createdAt, supersedes: supersedes(deployment) },
+    ...(push ? { push } : {}),
+  });
+  if (entered.outcome === 'late') await supersede(ports, deployment.id, entered.by);
+  if (!('superseded' in entered)) return entered;
+  for (const older of entered.superseded) await supersede(ports, older.holder, deployment.id);
+  if (entered.outcome === 'active') await ports.workflow.start(deployment.id);
+  return entered;
+}
+
+/** Frees the lane of a deployment that has ended, gives it to whoever waits next, and calls the deployment settled. */
+export async function settle(ports: TurnPorts, deployment: Deployment): Promise<void> {
+  let granted = await leave(ports.records, laneOf(deployment), deployment.id);
+  await changeDeployment(ports.records, deployment.id, (found) => (found.settled ? undefined : { ...found, settled: true }));
+  while (granted) {
+    const next = await findDeployment(ports.records, granted.holder);
+    if (next && !isEnd(next.state)) {
+      await ports.workflow.start(next.id);
+      return;
+    }
+    // Its turn came after its end (or it was never made): it must not hold the lane.
+    granted = await leave(ports.records, laneOf(deployment), granted.holder);
+  }
+}
+
+/** Ends a deployment for which nothing was started yet, or all is undone. */
+export async function endDeployment(ports: TurnPorts, id: string, end: Omit<End, 'endedAt'>): Promise<Deployment> {
+  const at = ports.clock();
+  const event = { kind: 'end', end: { ...end, endedAt: at } } as const;
+  return await advance(ports.records, { id, at, event, text: end.reason });
+}
+
+async function supersede(ports: TurnPorts, id: string, by: string): Promise<void> {
+  const older = await findDeployment(ports.records, id);
+  if (!older || older.state.status !== 'queued') return;
+  const reason = `A newer deployment of the same environment took its place: ${by}`;
+  await settle(ports, await endDeployment(ports, id, { status: 'superseded', reason }));
+}
+
+function laneOf(deployment: Deployment): string {
+  return deploymentLane(deployment.app, deployment.environment);
+}
+
+function supersedes(deployment: Deployment): boolean {
+  return deployment.settings.environments.find(({ name }) => name === deployment.environment)?.supersede ?? true;
+}
