@@ -122,6 +122,39 @@ export const environmentShape = v.object({
   }),
 });
 
+export const appListShape = v.object({ items: v.array(appShape), next: v.nullable(v.string()) });
+
+export const deploymentListShape = v.object({ items: v.array(deploymentRowShape), next: v.nullable(v.string()) });
+
+export const deployKeyShape = v.object({
+  /** One line of OpenSSH's format, to be given to the Git server. */
+  publicKey: v.string(),
+});
+
+export const secretNamesShape = v.object({ items: v.array(v.object({ name: v.string() })) });
+
+/** What a webhook delivery or a push has led to. */
+export const deliveryShape = v.object({
+  deployments: v.array(v.object({ id: v.string() })),
+});
+
+export const healthShape = v.object({ status: v.literal('ok'), version: v.string() });
+
+const checkShape = v.picklist(['ok', 'failed', 'timed out']);
+export const readyShape = v.object({
+  status: v.picklist(['ok', 'failing']),
+  checks: v.object({
+    records: checkShape,
+    objects: checkShape,
+    secrets: checkShape,
+    builder: checkShape,
+    fleet: checkShape,
+    workflow: checkShape,
+  }),
+});
+
+export type AppView = v.InferOutput<typeof appShape>;
+export type ReadyView = v.InferOutput<typeof readyShape>;
 export type DeploymentView = v.InferOutput<typeof deploymentShape>;
 export type DeploymentRow = v.InferOutput<typeof deploymentRowShape>;
 export type EnvironmentView = v.InferOutput<typeof environmentShape>;

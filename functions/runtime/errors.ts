@@ -6,9 +6,12 @@ export const problemKinds = {
   unauthorized: { status: 401, errorType: 'invalid-token' },
   forbidden: { status: 403, errorType: 'token-insufficient' },
   'not-found': { status: 404, errorType: 'not-found' },
+  'method-not-allowed': { status: 405, errorType: 'method-not-allowed' },
   conflict: { status: 409, errorType: 'conflict' },
   'too-large': { status: 413, errorType: 'too-large' },
+  'unsupported-media-type': { status: 415, errorType: 'unsupported-media-type' },
   unsupported: { status: 422, errorType: 'unsupported' },
+  'too-many-requests': { status: 429, errorType: 'too-many-requests' },
   busy: { status: 503, errorType: 'busy' },
 } as const;
 

@@ -1,0 +1,42 @@
+import { setTimeout as sleepFor } from 'node:timers/promises';
+import type { EpochMs } from '../runtime/units.ts';
+
+/** Waits so many milliseconds; ends early, without an error, when the signal fires. */
+export type Sleep = (ms: number, signal: AbortSignal) => Promise<void>;
+
+export type FollowClock = { readonly clock: () => EpochMs; readonly sleep: Sleep };
+
+export type FollowOptions = FollowClock & {
+  readonly waitSeconds: number;
+  /** Fires when the client has gone away or the server closes: whoever waits is let go at once. */
+  readonly signal: AbortSignal;
+};
+
+const betweenReadsMs = 200;
+
+/**
+ * A long poll: reads until there is news or the time is up, and gives what the last read found.
+ * A read that has begun is always finished, so even with `waitSeconds: 0` there is one.
+ */
+export async function follow<T>(
+  read: () => Promise<T>,
+  hasNews: (page: T) => boolean,
+  { clock, sleep, waitSeconds, signal }: FollowOptions,
+): Promise<T> {
+  const until = clock() + waitSeconds * 1000;
+  for (;;) {
+    const page = await read();
+    const leftMs = until - clock();
+    if (hasNews(page) || leftMs <= 0 || signal.aborted) return page;
+    await sleep(Math.min(betweenReadsMs, leftMs), signal);
+    if (signal.aborted) return page;
+  }
+}
+
+export const sleep: Sleep = async (ms, signal) => {
+  try {
+    await sleepFor(ms, undefined, { signal });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+};
