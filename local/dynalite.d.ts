@@ -21,7 +21,7 @@ declare module 'dynalite/db/index.js' {
     readonly db: Level;
     getTable(name: string, callback: Callback): void;
     getItemDb(table: string): SubDb;
-    getIndexDb(type: 'local' | 'global', table: string, index: string): SubDb;
+    getIndexDb(type: 'Local' | 'Global' | 'local' | 'global', table: string, index: string): SubDb;
   };
   const db: { create(options: { path?: string; createTableMs: number; maxItemSizeKb?: number }): Store };
   export default db;

@@ -12,7 +12,7 @@ import queryValidation from 'dynalite/validations/query.js';
 import type { CreateTableCommandInput } from '@aws-sdk/client-dynamodb';
 import type { DynamoCalls } from '../functions/aws/records.ts';
 
-export type EmbeddedDynamo = { readonly calls: DynamoCalls; close(): Promise<void> };
+export type EmbeddedDynamo = { readonly calls: DynamoCalls; readonly close: () => Promise<void> };
 
 /**
  * DynamoDB in this process: dynalite's own validation and actions on LevelDB, called as functions. Nothing listens,
@@ -109,7 +109,9 @@ function requestStore(store: Store, table: CreateTableCommandInput, commit: Comm
     getItemDb: (name) =>
       collecting(store.getItemDb(name), `item-${name}~`, (callback) => commit({ operations: pending, callback })),
     getIndexDb: (type, name, index) =>
-      collecting(store.getIndexDb(type, name, index), `index-${type}~${name}~${index}~`, (callback) => callback(null)),
+      collecting(store.getIndexDb(type, name, index), `index-${type.toLowerCase()}~${name}~${index}~`, (callback) =>
+        callback(null),
+      ),
   };
 }
 

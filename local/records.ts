@@ -8,7 +8,7 @@ import { openEmbeddedDynamo } from './embedded-dynamo.ts';
 
 const tableName = 'sluice';
 
-export type OpenRecords = { readonly records: Records; close(): Promise<void> };
+export type OpenRecords = { readonly records: Records; readonly close: () => Promise<void> };
 
 /**
  * Opens the records kept in a folder (made when absent; undefined: in memory), with the code that works on AWS.
@@ -23,7 +23,7 @@ export async function openRecords(options: {
   const dynamo = await openEmbeddedDynamo({ folder, table: tableInput(tableName) }).catch((error: unknown) => {
     throw lockOf(error) ? inUse(folder ?? '', error) : error;
   });
-  return { records: dynamoRecords({ calls: dynamo.calls, tableName, clock }), close: () => dynamo.close() };
+  return { records: dynamoRecords({ calls: dynamo.calls, tableName, clock }), close: dynamo.close };
 }
 
 /** Whether LevelDB found its folder locked by a living process; a dead one's lock is no lock. */
