@@ -1,0 +1,80 @@
+import { Hono, type Context } from 'hono';
+import { Problem } from '../functions/runtime/errors.ts';
+import type { EpochMs } from '../functions/runtime/units.ts';
+import { grantOf, type ObjectMethod } from './object-urls.ts';
+import type { ByteRange, FolderObjects } from './objects.ts';
+
+export type ObjectRoutesOptions = {
+  readonly signingKey: string;
+  readonly clock: () => EpochMs;
+  /** The largest body that is taken. */
+  readonly maxBytes: number;
+};
+
+/**
+ * What the URLs of `folderObjects` lead to: GET and HEAD (with ranges) and PUT of one object, by signature alone.
+ * Throws `Problem`s, which the application around it answers: `forbidden`, `not-found`, `invalid`, `too-large`.
+ */
+export function objectRoutes(objects: FolderObjects, options: ObjectRoutesOptions): Hono {
+  const app = new Hono();
+
+  app.get('/objects/:digest', async (context) => {
+    const { digest } = granted(context, 'GET', options);
+    const found = await objects.find(digest);
+    if (!found) throw new Problem('not-found', `There is no object ${digest}`);
+    const headers = { ...objectHeaders, etag: `"${digest}"` };
+    const range = rangeOf(context.req.header('range'), found.sizeBytes);
+    if (range === 'unsatisfiable') {
+      return context.body(null, 416, { ...headers, 'content-range': `bytes */${found.sizeBytes}` });
+    }
+    const { start, end } = range ?? { start: 0, end: found.sizeBytes - 1 };
+    const wanted = context.req.method !== 'HEAD' && start <= end;
+    const bytes = wanted ? ReadableStream.from(await objects.readRange(digest, { start, end })) : null;
+    const partial = range ? { 'content-range': `bytes ${start}-${end}/${found.sizeBytes}` } : {};
+    return new Response(bytes, {
+      status: range ? 206 : 200,
+      headers: { ...headers, ...partial, 'content-length': String(end - start + 1) },
+    });
+  });
+
+  app.put('/objects/:digest', async (context) => {
+    const { digest } = granted(context, 'PUT', options);
+    if (Number(context.req.header('content-length') ?? 0) > options.maxBytes) {
+      throw new Problem('too-large', `The object is larger than ${options.maxBytes} bytes`);
+    }
+    const stored = await objects.put(digest, context.req.raw.body ?? noBytes(), { maxBytes: options.maxBytes });
+    return context.json({ digest, sizeBytes: stored.sizeBytes });
+  });
+
+  return app;
+}
+
+/** Bytes of strangers: nothing may take them for a page of ours. */
+const objectHeaders = {
+  'content-type': 'application/octet-stream',
+  'content-disposition': 'attachment',
+  'x-content-type-options': 'nosniff',
+  'accept-ranges': 'bytes',
+  'cache-control': 'private, max-age=31536000, immutable',
+};
+
+function granted(context: Context, method: ObjectMethod, options: ObjectRoutesOptions) {
+  const { digest = '' } = context.req.param() as { digest?: string };
+  const { expires = '', signature = '' } = context.req.query();
+  const nowSeconds = options.clock() / 1000;
+  const grant = grantOf({ method, digest, expires, signature }, options.signingKey, nowSeconds);
+  if (!grant) throw new Problem('forbidden', 'The signature of this URL is wrong or has expired; ask for a new URL');
+  return grant;
+}
+
+/** One range as RFC 9110 has it; several, or another unit, may be ignored, and are. */
+function rangeOf(header: string | undefined, sizeBytes: number): ByteRange | 'unsatisfiable' | undefined {
+  const [, first = '', last = ''] = /^bytes=(\d*)-(\d*)$/.exec(header ?? '') ?? [];
+  if (first === '' && last === '') return undefined;
+  const start = first === '' ? Math.max(0, sizeBytes - Number(last)) : Number(first);
+  const end = first === '' || last === '' ? sizeBytes - 1 : Math.min(Number(last), sizeBytes - 1);
+  if (first !== '' && last !== '' && Number(last) < Number(first)) return undefined;
+  return start <= end ? { start, end } : 'unsatisfiable';
+}
+
+async function* noBytes(): AsyncGenerator<Uint8Array> {}

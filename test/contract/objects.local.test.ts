@@ -1,0 +1,7 @@
+import { openTestObjects } from '../support/objects.ts';
+import { objectsSuite } from './objects-suite.ts';
+
+objectsSuite('a folder', async () => {
+  const { objects, close } = await openTestObjects();
+  return { port: objects, verifiesUploads: true, close };
+});
