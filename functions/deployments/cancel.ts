@@ -4,10 +4,10 @@ import type { Deployment } from './deployment.ts';
 import { buildLane, leave, readLane } from './lane-store.ts';
 import { isEnd } from './state.ts';
 import { changeDeployment, getDeployment, tell } from './store.ts';
-import { endDeployment, settle } from './turn.ts';
+import { endDeployment, settle, type TurnPorts } from './turn.ts';
 import { wakeRollout } from './wake.ts';
 
-type CancelPorts = Pick<Ports, 'records' | 'workflow' | 'builder' | 'clock'>;
+type CancelPorts = TurnPorts & Pick<Ports, 'builder'>;
 
 /**
  * Cancels a deployment at whatever point it is: one that waits ends at once; else what was started is stopped and

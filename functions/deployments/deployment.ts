@@ -23,6 +23,8 @@ export type Deployment = {
   /** What is rolled out, with the secrets' versions as they were when it was planned. */
   readonly revision?: Revision;
   readonly targets: readonly TargetProgress[];
+  /** Each target's count of failed tasks when the watch after the shift began. */
+  readonly failuresBefore?: Readonly<Record<string, number>>;
   readonly timeline: readonly TimelineEntry[];
   /** True once its lane is free of it and nothing is left to do. */
   readonly settled: boolean;

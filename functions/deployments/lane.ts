@@ -49,12 +49,16 @@ export function enterLane(lane: Lane, entry: LaneEntry, push?: LanePush): Entere
   }
   const known = push && knownPush(lane, push);
   if (known && known.by !== entry.holder) return known;
-  if (entry.supersedes && lane.newest && isOlder(entry, lane.newest)) return { outcome: 'late', by: lane.newest.holder };
+  if (entry.supersedes && lane.newest && isOlder(entry, lane.newest))
+    return { outcome: 'late', by: lane.newest.holder };
   return join(lane, entry, push);
 }
 
 /** Takes an entry out, wherever it stands; `granted` is who becomes active by it. */
-export function leaveLane(lane: Lane, holder: string): { readonly lane: Lane; readonly granted: LaneEntry | undefined } {
+export function leaveLane(
+  lane: Lane,
+  holder: string,
+): { readonly lane: Lane; readonly granted: LaneEntry | undefined } {
   if (lane.active?.holder !== holder) {
     return { lane: { ...lane, queue: lane.queue.filter((entry) => entry.holder !== holder) }, granted: undefined };
   }
@@ -63,7 +67,9 @@ export function leaveLane(lane: Lane, holder: string): { readonly lane: Lane; re
 }
 
 function join(lane: Lane, entry: LaneEntry, push: LanePush | undefined): Entered {
-  const superseded = entry.supersedes ? lane.queue.filter((waiting) => waiting.supersedes && isOlder(waiting, entry)) : [];
+  const superseded = entry.supersedes
+    ? lane.queue.filter((waiting) => waiting.supersedes && isOlder(waiting, entry))
+    : [];
   const queue = lane.queue.filter((waiting) => !superseded.includes(waiting));
   const joined: Lane = {
     ...lane,

@@ -1,13 +1,12 @@
 import { v5 } from 'uuid';
 import type { AppRecord } from '../apps/registry.ts';
 import type { Environment } from '../apps/schema.ts';
-import type { Ports } from '../ports/ports.ts';
 import type { CommitSha } from '../runtime/units.ts';
 import { knownPush, type LanePush } from './lane.ts';
 import { deploymentLane, readLane } from './lane-store.ts';
 import { newDeployment } from './request.ts';
 import { createDeployment, forgetDeployment } from './store.ts';
-import { takeTurn } from './turn.ts';
+import { takeTurn, type TurnPorts } from './turn.ts';
 
 /** Names every deployment of a delivery, the same however often the delivery comes. */
 const deliveryNamespace = '0e4fd8a2-62a0-4b4c-9d2c-6a1f0a5b7d11';
@@ -28,7 +27,7 @@ export type Push = {
  * commit and came back to it is a new push.
  */
 export async function deployPush(
-  ports: Pick<Ports, 'records' | 'workflow' | 'clock'>,
+  ports: TurnPorts,
   input: { readonly record: AppRecord; readonly environment: Environment; readonly push: Push },
 ): Promise<{ id: string; isNew: boolean }> {
   const { record, environment, push } = input;

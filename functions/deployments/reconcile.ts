@@ -2,13 +2,13 @@ import type { Ports } from '../ports/ports.ts';
 import { messageOf } from '../runtime/errors.ts';
 import type { Deployment } from './deployment.ts';
 import { getDeployment, openDeployments } from './store.ts';
-import { resume } from './turn.ts';
+import { resume, type TurnPorts } from './turn.ts';
 
 /**
  * Goes on with every deployment that is not settled, wherever it lost its worker; harmless for those that are well.
  * At the start of a machine, and every minute after. Answers with how many it looked at.
  */
-export async function reconcile(ports: Pick<Ports, 'records' | 'workflow' | 'clock' | 'log'>): Promise<number> {
+export async function reconcile(ports: TurnPorts & Pick<Ports, 'log'>): Promise<number> {
   let looked = 0;
   let after: string | undefined;
   do {

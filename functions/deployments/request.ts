@@ -4,7 +4,7 @@ import type { Ports } from '../ports/ports.ts';
 import { Problem } from '../runtime/errors.ts';
 import type { Deployment, DeploymentRequest, TargetProgress, Trigger } from './deployment.ts';
 import { createDeployment, getDeployment, tell } from './store.ts';
-import { takeTurn } from './turn.ts';
+import { takeTurn, type TurnPorts } from './turn.ts';
 
 export type RequestInput = {
   readonly app: string;
@@ -18,7 +18,7 @@ export type RequestInput = {
  * Throws `Problem('not-found')` for an unknown app or environment, `Problem('invalid')` for what the app cannot do.
  */
 export async function requestDeployment(
-  ports: Pick<Ports, 'records' | 'workflow' | 'clock' | 'newId'>,
+  ports: TurnPorts & Pick<Ports, 'newId'>,
   input: RequestInput,
 ): Promise<Deployment> {
   const record = await getApp(ports.records, input.app);
@@ -69,9 +69,13 @@ export function waitingTarget(deploymentId: string, target: { name: string; wave
 
 function refuseImpossible(record: AppRecord, environment: Environment, request: DeploymentRequest): void {
   if (request.kind === 'source' && !(record.app.source && record.app.build)) {
-    throw new Problem('invalid', `The app ${record.id} has no source and build: deploy an image, an artifact or a URL`, {
-      issues: [{ field: 'source', expected: 'an app with "source" and "build"' }],
-    });
+    throw new Problem(
+      'invalid',
+      `The app ${record.id} has no source and build: deploy an image, an artifact or a URL`,
+      {
+        issues: [{ field: 'source', expected: 'an app with "source" and "build"' }],
+      },
+    );
   }
   const makesArtifact = request.kind === 'source' || request.kind === 'image' || request.kind === 'fetch';
   if (environment.parent && makesArtifact) {

@@ -20,7 +20,9 @@ export async function retireApp(
   const holders = await laneHolders(ports, record.id, record.app);
   if (!input.force) {
     const views = await Promise.all(refs.map((ref) => ports.fleet.view(ref)));
-    const running = refs.filter((_, at) => (views[at]?.tasks.length ?? 0) > 0).map((ref) => `${ref.environment}/${ref.target.name}`);
+    const running = refs
+      .filter((_, at) => (views[at]?.tasks.length ?? 0) > 0)
+      .map((ref) => `${ref.environment}/${ref.target.name}`);
     if (running.length + holders.length > 0) throw inUse(record.id, running);
   }
   for (const id of holders) await cancelDeployment(ports, { id, actor: input.actor });
@@ -30,7 +32,9 @@ export async function retireApp(
 }
 
 async function laneHolders(ports: Pick<Ports, 'records'>, id: string, app: App): Promise<readonly string[]> {
-  const lanes = await Promise.all(app.environments.map(({ name }) => readLane(ports.records, deploymentLane(id, name))));
+  const lanes = await Promise.all(
+    app.environments.map(({ name }) => readLane(ports.records, deploymentLane(id, name))),
+  );
   return lanes.flatMap((lane) => [...lane.queue, ...(lane.active ? [lane.active] : [])]).map(({ holder }) => holder);
 }
 

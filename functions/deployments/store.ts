@@ -89,4 +89,3 @@ export function tell(deployment: Deployment, entry: Telling): Deployment {
   if (isProgress && deployment.timeline.length >= maxProgressEntries) return deployment;
   return { ...deployment, timeline: [...deployment.timeline, { seq: deployment.timeline.length + 1, ...entry }] };
 }
-

@@ -2,10 +2,11 @@ import type { Ports } from '../ports/ports.ts';
 import type { Deployment } from './deployment.ts';
 import { deploymentLane, enter, leave } from './lane-store.ts';
 import type { Entered, LanePush } from './lane.ts';
+import { measureDeployment } from './measure.ts';
 import { isEnd, type End } from './state.ts';
 import { advance, changeDeployment, findDeployment } from './store.ts';
 
-type TurnPorts = Pick<Ports, 'records' | 'workflow' | 'clock'>;
+export type TurnPorts = Pick<Ports, 'records' | 'workflow' | 'clock' | 'metrics'>;
 
 /** Goes on with a deployment wherever its worker left it; harmless for one whose worker is well. */
 export async function resume(ports: TurnPorts, deployment: Deployment): Promise<void> {
@@ -32,7 +33,9 @@ export async function takeTurn(ports: TurnPorts, deployment: Deployment, push?: 
 /** Frees the lane of a deployment that has ended, gives it to whoever waits next, and calls the deployment settled. */
 export async function settle(ports: TurnPorts, deployment: Deployment): Promise<void> {
   let granted = await leave(ports.records, laneOf(deployment), deployment.id);
-  await changeDeployment(ports.records, deployment.id, (found) => (found.settled ? undefined : { ...found, settled: true }));
+  await changeDeployment(ports.records, deployment.id, (found) =>
+    found.settled ? undefined : { ...found, settled: true },
+  );
   while (granted) {
     const next = await findDeployment(ports.records, granted.holder);
     if (next && !isEnd(next.state)) {
@@ -44,11 +47,18 @@ export async function settle(ports: TurnPorts, deployment: Deployment): Promise<
   }
 }
 
-/** Ends a deployment for which nothing was started yet, or all is undone. */
+/** Gives a deployment its end, unless it has one, and counts it. */
 export async function endDeployment(ports: TurnPorts, id: string, end: Omit<End, 'endedAt'>): Promise<Deployment> {
   const at = ports.clock();
   const event = { kind: 'end', end: { ...end, endedAt: at } } as const;
-  return await advance(ports.records, { id, at, event, text: end.reason });
+  let isNow = false;
+  const noteEnd = () => {
+    isNow = true;
+    return {};
+  };
+  const deployment = await advance(ports.records, { id, at, event, text: end.reason, with: noteEnd });
+  if (isNow) ports.metrics.deploymentEnded(measureDeployment(deployment));
+  return deployment;
 }
 
 async function supersede(ports: TurnPorts, id: string, by: string): Promise<void> {

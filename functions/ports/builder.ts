@@ -12,7 +12,8 @@ export type BuildObservation =
   | { readonly status: 'unknown' }
   | { readonly status: 'running'; readonly phase: string }
   | {
-      readonly status: 'succeeded' | 'failed' | 'timed_out' | 'stopped';
+      /** `interrupted`: the build lost its machine, which is not the build's fault; it may be made again. */
+      readonly status: 'succeeded' | 'failed' | 'timed_out' | 'stopped' | 'interrupted';
       /** One sentence for people; empty for `succeeded`. */
       readonly reason: string;
       readonly phases: readonly PhaseTime[];

@@ -1,4 +1,5 @@
 import type { Log } from '../runtime/log.ts';
+import type { Metrics } from '../runtime/metrics.ts';
 import type { EpochMs } from '../runtime/units.ts';
 import type { Builder } from './builder.ts';
 import type { Fleet } from './fleet.ts';
@@ -30,5 +31,6 @@ export type Ports = {
   /** A new id: time-ordered, unique (UUID version 7). */
   readonly newId: () => string;
   readonly log: Log;
+  readonly metrics: Pick<Metrics, 'deploymentEnded' | 'buildEnded'>;
   readonly policy: Policy;
 };

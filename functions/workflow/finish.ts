@@ -1,0 +1,43 @@
+import type { Deployment } from '../deployments/deployment.ts';
+import { rememberRelease } from '../deployments/releases.ts';
+import { isEnd, type End } from '../deployments/state.ts';
+import { getDeployment } from '../deployments/store.ts';
+import { endDeployment, settle } from '../deployments/turn.ts';
+import type { DeploymentInput, Step } from './step.ts';
+
+/** Gives the deployment its true end and frees its lane. */
+export const finish: Step<DeploymentInput> = async (ports, { deploymentId }) => {
+  const deployment = await getDeployment(ports.records, deploymentId);
+  const ended = isEnd(deployment.state) ? deployment : await endDeployment(ports, deploymentId, endOf(deployment));
+  if (ended.state.status === 'succeeded') {
+    const { app, environment, request } = ended;
+    const restores = request.kind === 'revision' ? { restores: request.deploymentId } : {};
+    await rememberRelease(ports.records, { app, environment }, { deploymentId, at: ended.state.endedAt, ...restores });
+  }
+  await settle(ports, ended);
+  ports.log.info('deployment ended', {
+    deploymentId,
+    app: ended.app,
+    environment: ended.environment,
+    status: ended.state.status,
+  });
+  return { status: ended.state.status };
+};
+
+/** The truth of what happened, from what the deployment knows; pure. */
+export function endOf({ state, targets, cancel }: Deployment): Omit<End, 'endedAt'> {
+  if (state.status === 'verifying')
+    return { status: 'succeeded', reason: 'Every target runs the new revision; the old tasks are drained' };
+  if (state.status !== 'rolling_back') throw new Error(`A deployment that is ${state.status} cannot be finished`);
+  const stuck = targets.filter(({ status }) => status === 'revert_failed');
+  if (stuck.length > 0) {
+    const where = stuck.map(({ name, reason }) => `${name} (${reason})`).join(', ');
+    return { status: 'failed', reason: `${state.reason}; the old revision could not be put back on ${where}` };
+  }
+  if (state.cause === 'cancel')
+    return { status: 'cancelled', reason: `Cancelled by ${cancel?.by ?? 'a person'}; what was changed is undone` };
+  const wasTouched = targets.some(({ status }) => status !== 'waiting');
+  return wasTouched
+    ? { status: 'rolled_back', reason: state.reason }
+    : { status: 'failed', reason: `${state.reason}; nothing that runs was changed` };
+}

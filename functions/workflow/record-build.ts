@@ -1,0 +1,172 @@
+import * as v from 'valibot';
+import type { Artifact } from '../artifacts/artifact.ts';
+import { rememberArtifact, rememberFit } from '../artifacts/store.ts';
+import { buildResultSchema, type BuildResult } from '../builds/spec.ts';
+import { endBuild, getBuild, type Build } from '../builds/store.ts';
+import type { Deployment } from '../deployments/deployment.ts';
+import { changeDeployment, getDeployment, tell } from '../deployments/store.ts';
+import type { Ports } from '../ports/ports.ts';
+import { StepFailed } from '../runtime/errors.ts';
+import { passBuildTurn } from './build-turns.ts';
+import { stillWanted, type DeploymentInput, type Step } from './step.ts';
+
+type Input = DeploymentInput & { readonly buildId: string; readonly built: unknown };
+
+/** What `codebuild:startBuild.sync` answers, as far as it is used: https://docs.aws.amazon.com/codebuild/latest/APIReference/API_Build.html */
+const builtSchema = v.object({
+  Build: v.object({
+    BuildStatus: v.picklist(['SUCCEEDED', 'FAILED', 'FAULT', 'TIMED_OUT', 'STOPPED']),
+    ExportedEnvironmentVariables: v.optional(v.array(v.object({ Name: v.string(), Value: v.string() })), []),
+    Phases: v.optional(
+      v.array(v.object({ Contexts: v.optional(v.array(v.object({ Message: v.optional(v.string()) })), []) })),
+      [],
+    ),
+  }),
+});
+type Built = v.InferOutput<typeof builtSchema>['Build'];
+/** A failed build arrives by the Catch: its description is the JSON text in Cause. */
+const caughtSchema = v.object({ Error: v.string(), Cause: v.optional(v.string(), '') });
+
+/** Records how a build ended and gives its place back: an artifact, another attempt, or the failure of the deployment. */
+export const recordBuild: Step<Input> = async (ports, { deploymentId, buildId, built }) => {
+  const deployment = await getDeployment(ports.records, deploymentId);
+  const build = await endAs(ports, await getBuild(ports.records, buildId), built);
+  await passBuildTurn(ports, deployment.app, deploymentId);
+  stillWanted(deployment);
+  switch (build.state.status) {
+    case 'succeeded':
+      return { again: false };
+    case 'interrupted':
+    case 'open':
+      await note(
+        ports,
+        deployment,
+        `${build.state.status === 'open' ? 'The build was lost' : build.state.reason}; it is made again`,
+      );
+      return { again: true };
+    case 'failed':
+    case 'timed_out':
+    case 'stopped':
+      throw new StepFailed('BuildFailed', build.state.reason);
+  }
+};
+
+async function endAs(ports: Ports, build: Build, outcome: unknown): Promise<Build> {
+  if (build.state.status !== 'open') return build;
+  const ended = await endOpen(ports, build, outcome);
+  const seconds = (ports.clock() - build.createdAt) / 1000;
+  ports.metrics.buildEnded({ kind: build.kind, status: ended.state.status, seconds });
+  return ended;
+}
+
+async function endOpen(ports: Ports, build: Build, outcome: unknown): Promise<Build> {
+  const built = parseBuilt(outcome);
+  const endedAt = ports.clock();
+  if (!built) {
+    const reason = 'The build did not say how it ended';
+    return await endBuild(ports.records, build.id, { status: 'interrupted', endedAt, reason });
+  }
+  if (built.BuildStatus === 'SUCCEEDED') return await endSucceeded(ports, build, parseResult(built));
+  const statuses = { FAILED: 'failed', FAULT: 'interrupted', TIMED_OUT: 'timed_out', STOPPED: 'stopped' } as const;
+  return await endBuild(ports.records, build.id, {
+    status: statuses[built.BuildStatus],
+    endedAt,
+    reason: reasonOf(built),
+  });
+}
+
+async function endSucceeded(ports: Ports, build: Build, result: BuildResult | undefined): Promise<Build> {
+  const endedAt = ports.clock();
+  if (!result) {
+    const reason = 'The build ended well, but exported no result';
+    return await endBuild(ports.records, build.id, { status: 'failed', endedAt, reason });
+  }
+  const deployment = await getDeployment(ports.records, build.deploymentId);
+  const artifact = await rememberArtifact(ports.records, artifactOf(deployment, { build, result, at: endedAt }));
+  if (build.fingerprint) {
+    await rememberFit(ports.records, { app: build.app, fingerprint: build.fingerprint, digest: artifact.digest });
+  }
+  const text = `Built ${artifact.kind} ${artifact.digest} (${artifact.sizeBytes} bytes)`;
+  await changeDeployment(ports.records, deployment.id, (found) => {
+    if (found.artifact) return undefined;
+    const commit = result.commit ?? found.commit;
+    const knowing = { ...found, artifact: artifact.digest, ...(commit ? { commit } : {}) };
+    return tell(knowing, { at: endedAt, kind: 'build', text });
+  });
+  const { phases } = result;
+  return await endBuild(ports.records, build.id, { status: 'succeeded', endedAt, artifact: artifact.digest, phases });
+}
+
+function artifactOf(deployment: Deployment, made: { build: Build; result: BuildResult; at: number }): Artifact {
+  const { build, result, at } = made;
+  const { kind, digest, sizeBytes, reference, phases } = result;
+  return {
+    app: deployment.app,
+    digest,
+    kind,
+    sizeBytes,
+    reference,
+    phases,
+    createdAt: at,
+    origin: originOf(deployment, build, result),
+  };
+}
+
+function originOf({ request, settings }: Deployment, build: Build, result: BuildResult): Artifact['origin'] {
+  const buildId = build.id;
+  switch (request.kind) {
+    case 'source': {
+      if (!result.commit) throw new StepFailed('BuildFailed', 'The build did not say which commit it built');
+      return {
+        kind: 'build',
+        buildId,
+        repoUrl: settings.source?.repoUrl ?? '',
+        ref: request.ref,
+        commit: result.commit,
+      };
+    }
+    case 'image':
+      return { kind: 'registry', buildId, reference: request.reference };
+    case 'fetch':
+      return { kind: 'fetch', buildId, url: request.url };
+    case 'artifact':
+    case 'revision':
+      throw new Error(`A deployment of ${request.kind} is never built`);
+  }
+}
+
+async function note(ports: Ports, deployment: Deployment, text: string): Promise<void> {
+  await changeDeployment(ports.records, deployment.id, (found) =>
+    tell(found, { at: ports.clock(), kind: 'build', text }),
+  );
+}
+
+function parseBuilt(outcome: unknown): Built | undefined {
+  const straight = v.safeParse(builtSchema, outcome);
+  if (straight.success) return straight.output.Build;
+  const caught = v.safeParse(caughtSchema, outcome);
+  const cause = caught.success ? parseJson(caught.output.Cause) : undefined;
+  const bare = v.safeParse(builtSchema.entries.Build, cause);
+  if (bare.success) return bare.output;
+  const wrapped = v.safeParse(builtSchema, cause);
+  return wrapped.success ? wrapped.output.Build : undefined;
+}
+
+function parseResult(built: Built): BuildResult | undefined {
+  const text = built.ExportedEnvironmentVariables.find(({ Name }) => Name === 'SLUICE_RESULT')?.Value;
+  const parsed = v.safeParse(buildResultSchema, parseJson(text ?? ''));
+  return parsed.success ? parsed.output : undefined;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function reasonOf(built: Built): string {
+  const messages = built.Phases.flatMap(({ Contexts }) => Contexts.map(({ Message }) => Message ?? ''));
+  return messages.findLast((message) => message !== '') ?? `The build ended as ${built.BuildStatus}`;
+}

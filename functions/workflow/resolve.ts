@@ -1,0 +1,129 @@
+import type { Artifact } from '../artifacts/artifact.ts';
+import { findFit, getArtifact } from '../artifacts/store.ts';
+import { fingerprintOf, planBuild, type BuildWish } from '../builds/plan.ts';
+import { createBuild, findBuild } from '../builds/store.ts';
+import type { Deployment } from '../deployments/deployment.ts';
+import { advance, changeDeployment, getDeployment, tell } from '../deployments/store.ts';
+import type { Ports } from '../ports/ports.ts';
+import { Problem, StepFailed } from '../runtime/errors.ts';
+import { getWanted, stillWanted, type DeploymentInput, type Step } from './step.ts';
+
+const maxAttempts = 5;
+
+/** Finds an artifact that fits already, or says what to build. */
+export const resolve: Step<DeploymentInput> = async (ports, { deploymentId }) => {
+  const deployment = await getWanted(ports, deploymentId);
+  if (deployment.artifact) return { needsBuild: false, build: null };
+  const artifact = await findUsable(ports, deployment);
+  if (artifact) {
+    await useArtifact(ports, deployment, artifact);
+    return { needsBuild: false, build: null };
+  }
+  return { needsBuild: true, build: await openBuild(ports, deployment) };
+};
+
+async function findUsable(ports: Ports, deployment: Deployment): Promise<Artifact | undefined> {
+  const { request, app } = deployment;
+  switch (request.kind) {
+    case 'artifact':
+      return await getArtifact(ports.records, app, request.digest);
+    case 'revision':
+      return (await revisionOf(ports, request.deploymentId)).artifact;
+    case 'source':
+      return await findFitting(ports, deployment, request.commit);
+    case 'image':
+    case 'fetch':
+      // What a reference names may have changed, and a URL is checked by its digest when it is read: both are asked anew.
+      return undefined;
+  }
+}
+
+/** Throws `Problem('not-found')` for a deployment that never had one. */
+export async function revisionOf(ports: Pick<Ports, 'records'>, deploymentId: string) {
+  const { revision } = await getDeployment(ports.records, deploymentId);
+  if (revision) return revision;
+  throw new Problem('not-found', `The deployment ${deploymentId} has no revision to restore`);
+}
+
+async function findFitting(
+  ports: Ports,
+  deployment: Deployment,
+  commit: string | undefined,
+): Promise<Artifact | undefined> {
+  const fingerprint = fingerprintOf(deployment.settings, commit);
+  const artifact = fingerprint && (await findFit(ports.records, deployment.app, fingerprint));
+  // One that was pruned since, or that this fleet cannot run, is built again.
+  return artifact && (await ports.fleet.refuses(artifact)) === undefined ? artifact : undefined;
+}
+
+async function useArtifact(ports: Ports, deployment: Deployment, artifact: Artifact): Promise<void> {
+  const text = `Uses the artifact ${artifact.digest}, no build needed`;
+  await changeDeployment(ports.records, deployment.id, (found) =>
+    found.artifact
+      ? undefined
+      : tell(
+          {
+            ...found,
+            artifact: artifact.digest,
+            ...(artifact.origin.kind === 'build' ? { commit: artifact.origin.commit } : {}),
+          },
+          { at: ports.clock(), kind: 'build', text },
+        ),
+  );
+}
+
+/** The build that goes on for this deployment, or a new one: the same again unless that one lost its machine. */
+async function openBuild(ports: Ports, deployment: Deployment) {
+  const buildId = await nextBuildId(ports, deployment);
+  const wish: BuildWish = {
+    app: deployment.app,
+    settings: deployment.settings,
+    deploymentId: deployment.id,
+    buildId,
+    request: wishedRequest(deployment),
+    fetchPolicy: ports.policy.fetch,
+  };
+  const { kind, spec } = planBuild(wish);
+  const fingerprint = fingerprintOf(deployment.settings, deployment.commit);
+  await createBuild(ports.records, {
+    id: buildId,
+    app: deployment.app,
+    deploymentId: deployment.id,
+    kind,
+    createdAt: ports.clock(),
+    ...(fingerprint ? { fingerprint } : {}),
+    state: { status: 'open' },
+  });
+  const building = await advance(ports.records, {
+    id: deployment.id,
+    at: ports.clock(),
+    event: { kind: 'build' },
+    text: `Builds as ${buildId}`,
+    with: () => ({ buildId }),
+  });
+  stillWanted(building);
+  if (building.buildId !== buildId) await changeDeployment(ports.records, deployment.id, (d) => ({ ...d, buildId }));
+  // The timeout for the service is in whole minutes; the agent keeps the exact one.
+  return {
+    id: buildId,
+    kind,
+    spec: JSON.stringify(spec),
+    timeoutMinutes: Math.max(5, Math.ceil(spec.timeoutSeconds / 60)),
+  };
+}
+
+async function nextBuildId(ports: Ports, deployment: Deployment): Promise<string> {
+  for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
+    const id = attempt === 1 ? deployment.id : `${deployment.id}-${attempt}`;
+    const build = await findBuild(ports.records, id);
+    if (build?.state.status !== 'interrupted') return id;
+  }
+  throw new StepFailed('BuildFailed', `The build lost its machine ${maxAttempts} times`);
+}
+
+function wishedRequest({ request }: Deployment): BuildWish['request'] {
+  if (request.kind === 'artifact' || request.kind === 'revision') {
+    throw new Error(`A deployment of ${request.kind} is never built`);
+  }
+  return request;
+}
