@@ -9,7 +9,7 @@ import deleteItemValidation from 'dynalite/validations/deleteItem.js';
 import getItemValidation from 'dynalite/validations/getItem.js';
 import putItemValidation from 'dynalite/validations/putItem.js';
 import queryValidation from 'dynalite/validations/query.js';
-import type { CreateTableCommandInput } from '@aws-sdk/client-dynamodb';
+import type { TableInput } from '../functions/aws/record-requests.ts';
 import type { DynamoCalls } from '../functions/aws/records.ts';
 
 export type EmbeddedDynamo = { readonly calls: DynamoCalls; readonly close: () => Promise<void> };
@@ -26,7 +26,7 @@ export type EmbeddedDynamo = { readonly calls: DynamoCalls; readonly close: () =
  */
 export async function openEmbeddedDynamo(options: {
   readonly folder: string | undefined;
-  readonly table: CreateTableCommandInput;
+  readonly table: TableInput;
 }): Promise<EmbeddedDynamo> {
   const store = db.create({ createTableMs: 0, ...(options.folder === undefined ? {} : { path: options.folder }) });
   await store.db.open();
@@ -88,7 +88,7 @@ async function named<Output>(answer: Promise<Output>): Promise<Output> {
  * What one request sees of the store: its table without a read, and sub-databases whose writes are kept until the
  * item's own, which dynalite makes last, and then committed together.
  */
-function requestStore(store: Store, table: CreateTableCommandInput, commit: Commit): Store {
+function requestStore(store: Store, table: TableInput, commit: Commit): Store {
   const pending: Operation[] = [];
   const collecting = (subDb: SubDb, prefix: string, written: (callback: Callback) => void): SubDb => ({
     get: subDb.get.bind(subDb),

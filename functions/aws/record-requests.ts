@@ -15,6 +15,7 @@ import type { IndexEntries, IndexName, ListQuery, RecordKey } from '../ports/rec
  * of DynamoDB's range, more than 32 levels, lone surrogates), and marshalling costs one call.
  */
 export type Item = Record<string, AttributeValue>;
+export type TableInput = CreateTableCommandInput;
 
 export const indexNames = ['list', 'open', 'lookup'] as const satisfies readonly IndexName[];
 
@@ -77,7 +78,7 @@ export function queryInput(
 }
 
 /** The table: paid by request, its keys, and one index a name with everything projected. TTL is set apart, on `expiresAt`. */
-export function tableInput(tableName: string): CreateTableCommandInput {
+export function tableInput(tableName: string): TableInput {
   const schemas = [undefined, ...indexNames].map((index) => keyAttributes(index));
   return {
     TableName: tableName,
