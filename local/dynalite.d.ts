@@ -43,3 +43,8 @@ declare module 'dynalite/actions/*.js' {
   const action: (store: Store, input: object, callback: Callback) => void;
   export default action;
 }
+declare module 'dynalite' {
+  import type { Server } from 'node:http';
+  /** dynalite as a server, in memory. */
+  export default function dynalite(options: { readonly createTableMs: number }): Server;
+}

@@ -121,7 +121,7 @@ type Commit = (write: Write) => void;
 /** Commits each write whole and durably; those that arrive while a commit runs are made by the next one. */
 function groupCommit(level: Level): Commit {
   // dynalite replaces the database's own methods by ones that take callbacks and no options.
-  const { batch } = Object.getPrototypeOf(level) as Pick<Level, 'batch'>;
+  const original = Object.getPrototypeOf(level) as Pick<Level, 'batch'>;
   let waiting: Write[] = [];
   let committing = false;
 
@@ -131,7 +131,7 @@ function groupCommit(level: Level): Commit {
       const group = waiting;
       waiting = [];
       const operations = group.flatMap((write) => write.operations);
-      const failure = await batch.call(level, operations, { sync: true }).catch((error: Error) => error);
+      const failure = await original.batch.call(level, operations, { sync: true }).catch((error: Error) => error);
       for (const { callback } of group) callback(failure);
     }
     committing = false;

@@ -38,8 +38,6 @@ const unanswered = new Set([
   'ProvisionedThroughputExceededException',
   'RequestLimitExceeded',
   'ThrottlingException',
-  'InternalServerError',
-  'ServiceUnavailable',
   'TimeoutError',
   'ECONNREFUSED',
   'ECONNRESET',
@@ -49,12 +47,19 @@ const unanswered = new Set([
   'EAI_AGAIN',
 ]);
 
+type Failure = {
+  readonly name?: string;
+  readonly code?: string;
+  readonly message?: string;
+  readonly $metadata?: { readonly httpStatusCode?: number };
+};
+
 async function answered<Output>(call: Promise<Output>): Promise<Output> {
   try {
     return await call;
   } catch (cause) {
-    const { name, code, message } = cause as { name?: string; code?: string; message?: string };
-    if (unanswered.has(name ?? '') || unanswered.has(code ?? '')) {
+    const { name, code, message, $metadata } = cause as Failure;
+    if (unanswered.has(name ?? '') || unanswered.has(code ?? '') || ($metadata?.httpStatusCode ?? 0) >= 500) {
       throw new Problem('busy', 'The records do not answer right now; try again', { cause });
     }
     // Counted here as DynamoDB does, but its count is the one that decides.
