@@ -1,6 +1,7 @@
 import type { Artifact } from '../artifacts/artifact.ts';
 import type { Health, RolloutPolicy, Target } from '../apps/schema.ts';
 import type { EpochMs } from '../runtime/units.ts';
+import type { LogPage } from './builder.ts';
 
 /** One running service of an app's environment. */
 export type TargetRef = {
@@ -106,6 +107,8 @@ export interface Fleet {
   scale(ref: TargetRef, desiredCount: number): Promise<void>;
   /** Drains and stops everything of a target and forgets it; harmless for an unknown one. Resolves when nothing runs. */
   retire(ref: TargetRef): Promise<void>;
+  /** What the target's tasks print, after a cursor, at most `limit` lines (default 1000); a line's phase is its task's id. */
+  logs(ref: TargetRef, query?: { after?: string; limit?: number }): Promise<LogPage>;
   /** Throws when services cannot be run. */
   ready(): Promise<void>;
 }
