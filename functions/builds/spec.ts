@@ -1,4 +1,8 @@
 import * as v from 'valibot';
+import { refIssue, sourcePathIssue } from '../apps/names.ts';
+import { repoUrlIssue } from '../apps/repo-url.ts';
+import { imageReferenceIssue } from '../artifacts/image-reference.ts';
+import { parseInput } from '../runtime/parse.ts';
 import { commitShaPattern, digestPattern, type Digest } from '../runtime/units.ts';
 
 /**
@@ -63,3 +67,83 @@ export const buildResultSchema = v.object({
   phases: v.array(v.object({ name: v.string(), seconds: v.number() })),
 });
 export type BuildResult = v.InferOutput<typeof buildResultSchema>;
+
+const text = (max: number) =>
+  v.pipe(v.string(), v.minLength(1), v.maxLength(max), v.excludes('\0', 'text without NUL characters'));
+const checked = (issue: (value: string) => string | undefined) =>
+  v.pipe(
+    v.string(),
+    v.check((value) => issue(value) === undefined, 'a harmless value'),
+  );
+/** It names folders, files and images. */
+const idSchema = v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/));
+const tagSchema = v.pipe(v.string(), v.regex(/^sluice-[a-z0-9][a-z0-9-]{0,62}:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/));
+
+const sourceSpecSchema = v.strictObject({
+  repoUrl: checked(repoUrlIssue),
+  commit: v.exactOptional(v.pipe(v.string(), v.regex(commitShaPattern))),
+  ref: checked(refIssue),
+  credential: v.variant('kind', [
+    v.strictObject({ kind: v.literal('none') }),
+    v.strictObject({ kind: v.literal('ssh-key'), secret: text(512) }),
+    v.strictObject({ kind: v.literal('https-token'), secret: text(512), username: text(100) }),
+  ]),
+  hostKeys: v.array(v.pipe(text(2000), v.regex(/^[ -~]+$/))),
+});
+const imageSpecSchema = v.strictObject({
+  dockerfile: checked(sourcePathIssue),
+  context: checked(sourcePathIssue),
+  target: v.exactOptional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/))),
+  buildArgs: v.record(
+    v.pipe(v.string(), v.regex(/^[A-Za-z_][A-Za-z0-9_]{0,254}$/)),
+    v.pipe(v.string(), v.maxLength(32_768), v.excludes('\0', 'text without NUL characters')),
+  ),
+  tag: tagSchema,
+});
+
+/**
+ * The shape of a `BuildSpec`. The agent trusts nobody and checks again what the API has checked: a repository URL, ref
+ * or path that could be taken for an option or leave the source never reaches Git or the engine.
+ */
+export const buildSpecSchema: v.GenericSchema<unknown, BuildSpec> = v.strictObject({
+  buildId: idSchema,
+  app: v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/)),
+  deploymentId: idSchema,
+  timeoutSeconds: v.pipe(v.number(), v.gtValue(0), v.maxValue(480 * 60)),
+  work: v.variant('kind', [
+    v.strictObject({ kind: v.literal('image'), source: sourceSpecSchema, image: imageSpecSchema }),
+    v.strictObject({
+      kind: v.literal('bundle'),
+      source: sourceSpecSchema,
+      bundle: v.strictObject({ command: v.exactOptional(text(32_768)), output: checked(sourcePathIssue) }),
+    }),
+    v.strictObject({
+      kind: v.literal('fetch'),
+      fetch: v.strictObject({
+        url: text(4096),
+        sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+        artifactKind: v.picklist(['image', 'bundle']),
+        maxBytes: v.pipe(v.number(), v.integer(), v.minValue(1)),
+        allowPrivateHosts: v.boolean(),
+        tag: tagSchema,
+      }),
+    }),
+    v.strictObject({
+      kind: v.literal('registry'),
+      registry: v.strictObject({ reference: checked(imageReferenceIssue), tag: tagSchema }),
+    }),
+  ]),
+});
+
+/** Reads `SLUICE_SPEC`; throws `Problem('invalid')` naming the wrong fields, never a value. */
+export function parseBuildSpec(json: string): BuildSpec {
+  return parseInput(buildSpecSchema, parsedJson(json), 'build spec');
+}
+
+function parsedJson(json: string): unknown {
+  try {
+    return JSON.parse(json) as unknown;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,35 @@
+import { lookup } from 'node:dns/promises';
+import ipaddr from 'ipaddr.js';
+import { Problem } from '../../functions/runtime/errors.ts';
+
+export type HostAddress = { readonly address: string; readonly family: number };
+
+/**
+ * The addresses of a URL's host, every one of them on the public internet unless private ones are allowed. Connect to
+ * these very addresses: a name resolved again could lead elsewhere. Throws `Problem('invalid')`.
+ */
+export async function addressesOf(
+  hostname: string,
+  options: { readonly allowPrivateHosts: boolean },
+): Promise<readonly HostAddress[]> {
+  const host = hostname.replace(/^\[|\]$/g, '');
+  const addresses = await lookup(host, { all: true }).catch((cause: unknown) => {
+    throw new Problem('invalid', `fetch.url: the host ${hostname} is not known`, { cause });
+  });
+  if (!options.allowPrivateHosts && !addresses.every(({ address }) => isPublicAddress(address))) {
+    throw new Problem('invalid', `fetch.url: the host ${hostname} is not on the public internet`);
+  }
+  return addresses;
+}
+
+/**
+ * Whether an IP address is anybody's on the internet: no loopback, private, link-local, carrier-grade NAT, multicast or
+ * reserved one, nor a form of IPv6 that stands for an IPv4 address (mapped, NAT64, 6to4, Teredo).
+ */
+export function isPublicAddress(text: string): boolean {
+  if (!ipaddr.isValid(text)) return false;
+  const address = ipaddr.parse(text);
+  if (address.range() !== 'unicast') return false;
+  // Of IPv6, only 2000::/3 is given out: https://www.iana.org/assignments/ipv6-address-space
+  return address.kind() === 'ipv4' || address.match(ipaddr.parseCIDR('2000::/3'));
+}

@@ -1,0 +1,33 @@
+import { imageReferenceIssue } from '../../functions/artifacts/image-reference.ts';
+import type { RegistrySpec } from '../../functions/builds/spec.ts';
+import { Problem } from '../../functions/runtime/errors.ts';
+import { pullCommand } from './engine-commands.ts';
+import { enginePlace, findImage, getImage, keepImage, tagImage } from './engine-image.ts';
+import type { Outside } from './outside.ts';
+import { CommandFailed, runCommand } from './run-command.ts';
+import { timed } from './state.ts';
+
+/**
+ * Pulls an image that is ready. Where the registry does not give it but the engine holds exactly that reference, that
+ * one is taken, and the log says so: images made on this machine are in no registry.
+ */
+export async function pullImage(outside: Outside, { reference, tag }: RegistrySpec): Promise<void> {
+  const issue = imageReferenceIssue(reference);
+  if (issue !== undefined) throw new Problem('invalid', `image: expected ${issue}`);
+  const place = enginePlace(outside);
+  await timed(outside.work, 'pull', async () => {
+    try {
+      await runCommand(pullCommand(place, reference), outside.print);
+    } catch (error) {
+      if (!(error instanceof CommandFailed)) throw error;
+      const said = error.lines.at(-1) ?? error.message;
+      if (!(await findImage(place, reference))) {
+        throw new Problem('not-found', `The image ${reference} cannot be pulled: ${said}`, { cause: error });
+      }
+      outside.print(`The image cannot be pulled; taking the ${reference} that the engine has`);
+    }
+  });
+  const { id } = await getImage(place, reference);
+  await tagImage(place, { reference: id, tag });
+  await timed(outside.work, 'store', async () => await keepImage(outside, { id, tag }));
+}
