@@ -23,7 +23,7 @@ export function grantOf(
   signingKey: string,
   nowSeconds: number,
 ): ObjectGrant | undefined {
-  if (!isDigest(request.digest) || !/^\d{1,12}$/.test(request.expires)) return undefined;
+  if (!isDigest(request.digest) || !/^[1-9]\d{0,11}$/.test(request.expires)) return undefined;
   const grant = { method: request.method, digest: request.digest, expires: Number(request.expires) };
   const given = Buffer.from(request.signature);
   const ours = Buffer.from(sign(grant, signingKey));
