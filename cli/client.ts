@@ -69,9 +69,9 @@ async function tryUntilAnswered<T>(call: Call): Promise<Answer<T>> {
   for (;;) {
     const attempt = await tryOnce<T>(call);
     if ('answer' in attempt) return attempt.answer;
-    if (!attempt.again || waitedMs >= patienceMs) throw attempt.failure;
-    request.onRetry?.();
     const pauseMs = attempt.afterMs ?? waitMs;
+    if (!attempt.again || waitedMs + pauseMs > patienceMs) throw attempt.failure;
+    request.onRetry?.();
     await world.pause(pauseMs, request.signal);
     waitedMs += pauseMs;
     waitMs = Math.min(waitMs * 2, 5000);

@@ -30,7 +30,8 @@ function described(error: unknown): Failure | undefined {
 
 function plain(error: Error & { hint?: string | undefined }, code: ExitCode, errorType: string): Failure {
   const hint = error.hint === undefined ? [] : error.hint.split('\n');
-  const lines = code === exitCodes.interrupted ? [error.message] : [`sluice: ${error.message}`, ...hint];
+  const sentence = code === exitCodes.interrupted ? error.message : `sluice: ${error.message}`;
+  const lines = [sentence, ...hint];
   return { code, document: { 'error-type': errorType, message: [error.message, ...hint].join(' ') }, lines };
 }
 

@@ -54,15 +54,24 @@ async function followEvents(id: string, { read, look, log, watch, first }: Follo
   let after: string | undefined;
   for (;;) {
     const page = await read<EventsView>(path`/api/v1/deployments/${id}/events`, { after, wait: longestWaitSeconds });
-    const view = page.items.length > 0 || page.done ? await look() : undefined;
+    const view = page.items.length > 0 ? await look() : undefined;
     for (const event of page.items) {
       // A build too quick to be seen as `building` has a log all the same.
       if (event.kind === 'building' && view?.build && fromTheStart) log.start(view.build.id);
       if (pastBuilding(event.kind)) await log.settled(secondsForTheLog);
       watch.reporter.event(event);
     }
-    if (page.done && view) return view;
+    if (page.done) return await lookUntilEnded(look, watch);
     after = page.next;
+  }
+}
+
+/** The events say that it has ended; the deployment itself may be answered from a copy that is a moment behind. */
+async function lookUntilEnded(look: Following['look'], { world, signal }: Watch): Promise<DeploymentView> {
+  for (let tries = 1; ; tries++) {
+    const view = await look();
+    if (view.endedAt !== null || tries === 10) return view;
+    await world.pause(500, signal);
   }
 }
 
@@ -101,20 +110,21 @@ async function lookRegularly(
 
 const buildLookSeconds = 2;
 
+/** The connection counts as lost as long as any request waits for another try. */
 function patientReader({ client, reporter, signal }: Watch): Read {
-  let lost = false;
+  let unanswered = 0;
   return async (path, query) => {
+    let lost = false;
+    const onRetry = () => {
+      if (!lost && unanswered++ === 0) reporter.lost();
+      lost = true;
+    };
     const answer = await client.get<never>(path, { ...(query ? { query } : {}), signal, patienceSeconds, onRetry });
     // An answer that was on its way when following ended must not be reported after the end.
     signal.throwIfAborted();
-    if (lost) reporter.found();
-    lost = false;
+    if (lost && --unanswered === 0) reporter.found();
     return answer;
   };
-  function onRetry(): void {
-    if (!lost) reporter.lost();
-    lost = true;
-  }
 }
 
 /** Long enough for a control plane that is restarted or updated meanwhile. */
