@@ -1,7 +1,8 @@
 import type { Context, MiddlewareHandler } from 'hono';
+import type { Principal } from '../access/admin.ts';
 import { Problem } from '../runtime/errors.ts';
 import type { EpochMs } from '../runtime/units.ts';
-import type { ApiEnv, Principal } from './request-context.ts';
+import type { ApiEnv } from './request-context.ts';
 
 export type AuthenticationOptions = {
   /** Who a token belongs to; undefined for a wrong one. Compares in constant time. */

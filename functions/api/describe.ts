@@ -23,8 +23,8 @@ const problem = named('Problem', problemShape, [
 ]);
 
 export type Answer =
-  /** What it is, and the schema of its JSON. */
-  | readonly [description: string, schema: Schema]
+  /** What it is, the schema of it, and its media type where that is not JSON. */
+  | readonly [description: string, schema: Schema, media?: string]
   /** An answer without a body. */
   | string;
 
@@ -52,11 +52,12 @@ export function describe(route: RouteDescription) {
     responses: {
       ...Object.fromEntries(Object.entries(route.answers).map(([status, answer]) => [status, described(answer)])),
       ...Object.fromEntries(problems.map((kind) => [problemKinds[kind].status, problemResponse(kind)])),
-      default: described(['An error of another kind', problem], 'application/problem+json'),
+      default: described(['An error of another kind.', problem, problemMedia]),
     },
   });
 }
 
+const problemMedia = 'application/problem+json';
 const everywhere: readonly ProblemKind[] = ['invalid', 'unauthorized', 'too-many-requests'];
 
 const meanings: Readonly<Record<ProblemKind, string>> = {
@@ -74,11 +75,11 @@ const meanings: Readonly<Record<ProblemKind, string>> = {
 };
 
 function problemResponse(kind: ProblemKind) {
-  return described([meanings[kind], problem], 'application/problem+json');
+  return described([meanings[kind], problem, problemMedia]);
 }
 
-function described(answer: Answer, media = 'application/json') {
+function described(answer: Answer) {
   if (typeof answer === 'string') return { description: answer };
-  const [description, schema] = answer;
-  return { description, content: { [media]: { schema: resolver(schema, { typeMode: 'output' }) } } };
+  const [description, schema, media = 'application/json'] = answer;
+  return { description, content: { [media]: { schema: resolver(schema, { options: { typeMode: 'output' } }) } } };
 }

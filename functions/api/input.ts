@@ -14,41 +14,53 @@ type Parsed<T extends Target, S extends Schema> = Input & {
 
 /** Parses the JSON body for `c.req.valid('json')`, and puts it into the OpenAPI document. */
 export function jsonBody<const S extends Schema>(schema: S, what: string) {
-  return input('json', schema, async (c, parse) => parse(await readJson(c, { optional: false }), what));
+  return body(schema, { what, optional: false });
 }
 
 /** The same for a body that may be left out; it then counts as `{}`. */
 export function optionalJsonBody<const S extends Schema>(schema: S, what: string) {
-  return input('json', schema, async (c, parse) => parse((await readJson(c, { optional: true })) ?? {}, what));
+  return body(schema, { what, optional: true });
 }
 
 /** Parses the query for `c.req.valid('query')`; a parameter given twice is a list, and so refused where one is meant. */
 export function query<const S extends Schema>(schema: S) {
-  return input('query', schema, (c, parse) => {
+  const parsed = input<'query', S>('query', (c) => {
     const given = Object.entries(c.req.queries()).map(([name, values]) => [
       name,
       values.length === 1 ? values[0] : values,
     ]);
-    return parse(Object.fromEntries(given), 'query');
+    return parseInput(schema, Object.fromEntries(given), 'query');
+  });
+  // Texts become numbers on the way: the document says what they are.
+  return Object.assign(parsed, {
+    [uniqueSymbol]: { target: 'query', ...resolver(schema, { options: { typeMode: 'output' } }) },
   });
 }
 
 /** Parses the parts of the path for `c.req.valid('param')`. */
 export function path<const S extends Schema>(schema: S) {
-  return input('param', schema, (c, parse) => parse(c.req.param(), 'path'));
+  const parsed = input<'param', S>('param', (c) => parseInput(schema, c.req.param(), 'path'));
+  return Object.assign(parsed, { [uniqueSymbol]: { target: 'param', ...resolver(schema) } });
 }
 
-type Read = (c: Context, parse: (value: unknown, what: string) => unknown) => unknown;
+function body<const S extends Schema>(schema: S, { what, optional }: { what: string; optional: boolean }) {
+  const parsed = input<'json', S>('json', async (c) =>
+    parseInput(schema, (await readJson(c, { optional })) ?? {}, what),
+  );
+  const content = { 'application/json': { schema: resolver(schema, { options: { typeMode: 'input' } }) } };
+  return Object.assign(parsed, { [uniqueSymbol]: { spec: { requestBody: { required: !optional, content } } } });
+}
 
 /**
- * hono-openapi's own validator would answer a wrong body with a copy of it, and read bodies of any size;
- * so only its mark is used, by which it finds the schema of a route for the document.
+ * hono-openapi's own validator would answer a wrong body with a copy of it, and read bodies of any size; so only its
+ * mark is used (by the callers), by which it finds what a route takes.
  */
-function input<T extends Target, const S extends Schema>(target: T, schema: S, read: Read) {
-  const middleware: MiddlewareHandler<ApiEnv, string, Parsed<T, S>> = async (c, next) => {
-    const value = await read(c, (value, what) => parseInput(schema, value, what));
-    c.req.addValidatedData(target, value as object);
+function input<T extends Target, S extends Schema>(
+  target: T,
+  read: (c: Context) => unknown,
+): MiddlewareHandler<ApiEnv, string, Parsed<T, S>> {
+  return async (c, next) => {
+    c.req.addValidatedData(target, (await read(c)) as object);
     await next();
   };
-  return Object.assign(middleware, { [uniqueSymbol]: { target, ...resolver(schema, { typeMode: 'input' }) } });
 }

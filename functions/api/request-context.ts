@@ -1,7 +1,6 @@
+import type { Context } from 'hono';
+import type { Principal } from '../access/admin.ts';
 import type { Log } from '../runtime/log.ts';
-
-/** Who sent a request that had a good token. */
-export type Principal = { readonly name: string };
 
 /** What the middleware hands to every route. */
 export type ApiEnv = {
@@ -13,3 +12,10 @@ export type ApiEnv = {
     principal: Principal | undefined;
   };
 };
+
+/** Who asks, for timelines; every route that needs it stands behind the authentication. */
+export function actorOf(c: Context<ApiEnv>): string {
+  const principal = c.get('principal');
+  if (!principal) throw new Error('A route that names its caller is not behind the authentication');
+  return principal.name;
+}

@@ -133,9 +133,18 @@ export const deployKeyShape = v.object({
 
 export const secretNamesShape = v.object({ items: v.array(v.object({ name: v.string() })) });
 
+export const scaledShape = v.object({
+  app: v.string(),
+  environment: v.string(),
+  target: v.string(),
+  desiredCount: v.number(),
+});
+
 /** What a webhook delivery or a push has led to. */
 export const deliveryShape = v.object({
-  deployments: v.array(v.object({ id: v.string() })),
+  /** Why nothing was begun. */
+  message: v.optional(v.string()),
+  deployments: v.optional(v.array(v.object({ id: v.string(), app: v.string(), environment: v.string() }))),
 });
 
 export const healthShape = v.object({ status: v.literal('ok'), version: v.string() });

@@ -52,10 +52,10 @@ export type TaskCount = {
   readonly count: number;
 };
 
-export type PrometheusMetrics = Metrics & {
-  /** The text of a scrape, and its content type. When `standing` fails the rest is told all the same. */
-  scrape(): Promise<{ readonly contentType: string; readonly text: string }>;
-};
+/** The text of a scrape, and its content type. When what stands cannot be told, the rest is told all the same. */
+export type Scrape = () => Promise<{ readonly contentType: string; readonly text: string }>;
+
+export type PrometheusMetrics = Metrics & { readonly scrape: Scrape };
 
 /** Every series begins with it. */
 const prefix = 'sluice_';

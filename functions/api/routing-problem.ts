@@ -1,12 +1,12 @@
-import type { Hono, NotFoundHandler } from 'hono';
+import type { Context, Hono } from 'hono';
 import { Problem } from '../runtime/errors.ts';
 import type { ApiEnv } from './request-context.ts';
 
 /**
- * Answers what no route took: 405 with the methods of the path when it has some (RFC 9110, section 15.5.6), else 404.
+ * The problem of a request that no route took: 405 with the methods of the path when it has some (RFC 9110, section 15.5.6), else 404.
  * The table is built at the first need, when all routes are there.
  */
-export function unroutable(app: Hono<ApiEnv>): NotFoundHandler<ApiEnv> {
+export function routingProblem(app: Hono<ApiEnv>): (c: Context<ApiEnv>) => Problem {
   let table: readonly { readonly parts: readonly string[]; readonly method: string }[] | undefined;
   return (c) => {
     table ??= app.routes
@@ -14,10 +14,10 @@ export function unroutable(app: Hono<ApiEnv>): NotFoundHandler<ApiEnv> {
       .map(({ method, path }) => ({ method, parts: path.split('/') }));
     const path = c.req.path.split('/');
     const found = table.filter(({ parts }) => fits(parts, path)).map(({ method }) => method);
-    if (found.length === 0) throw new Problem('not-found', 'There is no such path');
+    if (found.length === 0) return new Problem('not-found', 'There is no such path');
     const allowed = [...new Set(found.flatMap(withHead))].sort().join(', ');
     c.header('allow', allowed);
-    throw new Problem('method-not-allowed', `This path takes ${allowed}`);
+    return new Problem('method-not-allowed', `This path takes ${allowed}`);
   };
 }
 

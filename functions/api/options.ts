@@ -1,0 +1,42 @@
+import type { Context, Hono } from 'hono';
+import type { Ports } from '../ports/ports.ts';
+import type { Metrics, Scrape } from '../runtime/metrics.ts';
+import type { Sleep } from './follow.ts';
+
+/** All that the API needs; an entry point wires it. */
+export type ApiOptions = {
+  readonly ports: Ports;
+  readonly adminToken: string;
+  readonly webhookSecret: string;
+  /** Told by `/health` and the OpenAPI document. */
+  readonly version: string;
+  readonly metrics: Metrics;
+  /** What `/metrics` tells; left out where metrics go another way, and then there is no such path. */
+  readonly scrape?: Scrape;
+  /** Where a request came from; left out: all come from one place. */
+  readonly addressOf?: (c: Context) => string;
+  /** Fit for cryptography. */
+  readonly randomBytes: (count: number) => Uint8Array;
+  /** Whether clients reach this control plane by https. */
+  readonly https?: boolean;
+  /** Fires when the server closes: whoever waits for news is answered at once. */
+  readonly closing?: AbortSignal;
+  readonly sleep?: Sleep;
+  /** Routes of this cloud's own, which see to their callers' rights themselves. */
+  readonly routes?: readonly Hono[];
+};
+
+/** What the route files get. */
+export type RouteDependencies = {
+  readonly ports: Ports;
+  readonly randomBytes: ApiOptions['randomBytes'];
+  /** Waits for news on behalf of a request. */
+  readonly waiting: (c: Context, waitSeconds: number | undefined) => WaitOptions;
+};
+
+export type WaitOptions = {
+  readonly clock: Ports['clock'];
+  readonly sleep: Sleep;
+  readonly waitSeconds: number;
+  readonly signal: AbortSignal;
+};
