@@ -102,6 +102,7 @@ describe('the check', () => {
     ['functions/api/x.ts', "import { stack } from '../../infra/main.ts';"],
     ['local/x.ts', "import { S3Client } from '@aws-sdk/client-s3';"],
     ['local/x.ts', "import { dynamoRecords } from '../functions/aws/records.ts';"],
+    ['local/x.ts', "import { buildAgent } from '../scripts/build-agent.ts';"],
     ['cli/x.ts', "import { parseApp } from '../functions/apps/schema.ts';"],
     ['cli/x.ts', "import { Problem } from '../functions/runtime/errors.ts';"],
     ['cli/x.ts', "import { open } from '../local/records.ts';"],

@@ -50,7 +50,7 @@ export const areas: Readonly<Record<string, Area>> = {
   },
   local: {
     folders: ['local'],
-    imports: ['domain', 'ports', 'webhook', 'workflow', 'api'],
+    imports: ['domain', 'ports', 'webhook', 'workflow', 'api', 'buildspecs'],
     types: ['aws'],
     refuses: sdk,
     pure: false,
@@ -78,6 +78,11 @@ export const exceptions: readonly { readonly from: string; readonly to: string; 
     from: 'local/records.ts',
     to: 'functions/aws/',
     why: 'records are kept by the same code in both clouds, here on an embedded DynamoDB',
+  },
+  {
+    from: 'local/server.ts',
+    to: 'scripts/build-agent.ts',
+    why: 'the build agent is bundled when the server starts, by the script that bundles it for AWS',
   },
 ];
 
