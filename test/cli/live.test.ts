@@ -86,6 +86,14 @@ describe('the live view', () => {
       expect(state.match(/^web dev/gm)?.length ?? 0).toBeLessThan(2);
   });
 
+  it('keeps every count in sight on a narrow terminal', async () => {
+    script();
+    const { world } = await followOn(40, 60);
+    expect(Screen.states(world.out(), 40)).toContainEqual(
+      expect.stringContaining('\n  web  rolling  1/2 +1 old 2 out 0'),
+    );
+  });
+
   it('says when the connection is lost', async () => {
     server.on(viewRoute, { body: rolling() });
     server.on(`${viewRoute}/events`, { body: events([event(1, 'rolling')]) }, { cut: true }, { cut: true }, () => {
