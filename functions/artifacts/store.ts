@@ -25,7 +25,10 @@ export async function getArtifact(records: Records, app: string, digest: Digest)
 }
 
 /** Remembers which artifact a build of that fingerprint made; the newest wins. */
-export async function rememberFit(records: Records, fit: { app: string; fingerprint: string; digest: Digest }): Promise<void> {
+export async function rememberFit(
+  records: Records,
+  fit: { app: string; fingerprint: string; digest: Digest },
+): Promise<void> {
   const key = fitKeyOf(fit.app, fit.fingerprint);
   const known = await records.find<{ digest: Digest }>(key);
   if (known?.value.digest === fit.digest) return;

@@ -95,7 +95,11 @@ function planSourceWork(
   const from = sourceSpec(wish.app, source, at);
   return build.kind === 'image'
     ? { kind: 'image', source: from, image: imageSpec(build, at.tag) }
-    : { kind: 'bundle', source: from, bundle: { output: build.output, ...(build.command ? { command: build.command } : {}) } };
+    : {
+        kind: 'bundle',
+        source: from,
+        bundle: { output: build.output, ...(build.command ? { command: build.command } : {}) },
+      };
 }
 
 function imageSpec(build: BuildSettings & { kind: 'image' }, tag: string) {

@@ -17,8 +17,17 @@ export type Build = {
 /** `interrupted`: it lost its machine and is made again, as another build. */
 export type BuildState =
   | { readonly status: 'open' }
-  | { readonly status: 'succeeded'; readonly endedAt: EpochMs; readonly artifact: Digest; readonly phases: readonly PhaseTime[] }
-  | { readonly status: 'failed' | 'timed_out' | 'stopped' | 'interrupted'; readonly endedAt: EpochMs; readonly reason: string };
+  | {
+      readonly status: 'succeeded';
+      readonly endedAt: EpochMs;
+      readonly artifact: Digest;
+      readonly phases: readonly PhaseTime[];
+    }
+  | {
+      readonly status: 'failed' | 'timed_out' | 'stopped' | 'interrupted';
+      readonly endedAt: EpochMs;
+      readonly reason: string;
+    };
 
 const shape: Shape<Build> = {
   what: 'build',
@@ -46,7 +55,11 @@ export async function getBuild(records: Records, id: string): Promise<Build> {
 }
 
 /** Ends a build; one that has ended keeps its end, which is the answer. */
-export async function endBuild(records: Records, id: string, state: Exclude<BuildState, { status: 'open' }>): Promise<Build> {
+export async function endBuild(
+  records: Records,
+  id: string,
+  state: Exclude<BuildState, { status: 'open' }>,
+): Promise<Build> {
   const change = (build: Build) => (build.state.status === 'open' ? { ...build, state } : undefined);
   return (await updateRecord(records, shape, { key: keyOf(id), id, change })).value;
 }
