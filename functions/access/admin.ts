@@ -28,12 +28,21 @@ export function authenticate(header: string | undefined, adminToken: string): Pr
 
 /** The token of an `Authorization` header, by RFC 6750 or as the password of RFC 7617; undefined when there is none. */
 export function tokenOf(header: string | undefined): string | undefined {
-  const [, scheme, value] = /^(Bearer|Basic) +([\x21-\x7e]{1,8192}) *$/i.exec(header ?? '') ?? [];
-  if (scheme === undefined || value === undefined) return undefined;
-  if (scheme.toLowerCase() === 'bearer') return value;
-  const pair = Buffer.from(value, 'base64').toString('utf8');
+  const [, bearer] = /^Bearer +([\x21-\x7e]{1,8192}) *$/i.exec(header ?? '') ?? [];
+  return bearer ?? (basicOf(header)?.password || undefined);
+}
+
+/** The user name of a `Basic` header, as far as it is plain: it proves nothing and is only shown. */
+export function userNameOf(header: string | undefined): string | undefined {
+  const user = basicOf(header)?.user;
+  return user !== undefined && /^[\w.@+-]{1,100}$/.test(user) ? user : undefined;
+}
+
+function basicOf(header: string | undefined): { readonly user: string; readonly password: string } | undefined {
+  const [, value] = /^Basic +([A-Za-z0-9+/=]{1,8192}) *$/i.exec(header ?? '') ?? [];
+  const pair = Buffer.from(value ?? '', 'base64').toString('utf8');
   const colon = pair.indexOf(':');
-  return colon < 0 || colon === pair.length - 1 ? undefined : pair.slice(colon + 1);
+  return colon < 0 ? undefined : { user: pair.slice(0, colon), password: pair.slice(colon + 1) };
 }
 
 function digest(text: string): Buffer {

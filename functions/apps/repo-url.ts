@@ -126,7 +126,9 @@ const aliases: Readonly<Record<string, string>> = {
   'altssh.gitlab.com:443': 'gitlab.com',
   'altssh.bitbucket.org:443': 'bitbucket.org',
   '127.0.0.1': 'localhost',
+  '0.0.0.0': 'localhost',
   '[::1]': 'localhost',
+  '[::]': 'localhost',
 };
 
 function identityOf(parts: Parts): string {

@@ -54,7 +54,7 @@ function expectedCredential(
   isOwn: boolean,
 ): readonly Source['credential']['kind'][] {
   if (transport === 'ssh') return ['ssh-key'];
-  // Into its own remote the control plane lets its own builds.
+  // A build reads the control plane's own remote without a credential.
   return transport === 'file' || isOwn ? ['none'] : ['none', 'https-token'];
 }
 

@@ -18,9 +18,6 @@ export function deployKeyPath(app: string): string {
   return `apps/${app}/deploy-key`;
 }
 
-/** The full name of the token by which builds read from the Git remote that the control plane serves itself. */
-export const ownRemoteTokenPath = 'git-remote/read-token';
-
 /**
  * Stores a new version of one of an app's secrets; deployments from now on take it.
  * Throws `Problem('not-found')` for an unknown app, `Problem('invalid')` for a name or a value that cannot be one.

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { authenticate, principalOf, tokenOf } from '../../functions/access/admin.ts';
+import { authenticate, principalOf, tokenOf, userNameOf } from '../../functions/access/admin.ts';
 import { Problem } from '../../functions/runtime/errors.ts';
 
 const token = 'b7c1f0a2d3e4';
@@ -62,5 +62,21 @@ describe('authenticate', () => {
 describe('tokenOf', () => {
   it('leaves colons in a password', () => {
     expect(tokenOf(basic('git:a:b'))).toBe('a:b');
+  });
+});
+
+describe('userNameOf', () => {
+  it('is the plain user name beside a password, and nothing else', () => {
+    expect(userNameOf(basic('octocat:x'))).toBe('octocat');
+    for (const header of [
+      undefined,
+      `Bearer ${token}`,
+      basic(':x'),
+      basic('a b:x'),
+      basic('a\nb:x'),
+      basic(`${'a'.repeat(101)}:x`),
+    ]) {
+      expect(userNameOf(header)).toBeUndefined();
+    }
   });
 });

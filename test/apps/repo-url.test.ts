@@ -77,6 +77,7 @@ describe('parseRepoUrl', () => {
     ['http://127.0.0.1:4600/git/web.git', 'http', 'localhost:4600/git/web'],
     ['http://LOCALHOST:4600/git/web.git', 'http', 'localhost:4600/git/web'],
     ['http://[::1]:4600/git/web.git', 'http', 'localhost:4600/git/web'],
+    ['http://0.0.0.0:4600/git/web.git', 'http', 'localhost:4600/git/web'],
     ['git@[2001:db8::1]:acme/web', 'ssh', '[2001:db8::1]/acme/web'],
     ['git@gitserver:/srv/git/web.git', 'ssh', 'gitserver/srv/git/web'],
     ['ssh://me@host.example/~me/web.git', 'ssh', 'host.example/~me/web'],
