@@ -35,7 +35,7 @@ const verbs: Readonly<Record<string, Entry>> = {
     alias: 'deployments',
   },
   logs: {
-    summary: 'Show what a build printed and what a deployment did',
+    summary: 'Show what tasks, a build or a deployment have printed',
     load: async () => (await import('./verbs/logs.ts')).registerLogs,
   },
   rollback: {

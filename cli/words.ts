@@ -46,6 +46,12 @@ export function countsText(counts: Counts): string {
   return parts.join(', ');
 }
 
+/** The same for narrow terminals: `1/2 +1 old 2 out 0`. */
+export function shortCountsText({ desired, newServing, newStarting, oldServing, draining, failed }: Counts): string {
+  const starting = newStarting > 0 ? ` +${newStarting}` : '';
+  return `${newServing}/${desired}${starting} old ${oldServing} out ${draining}${failed > 0 ? ` bad ${failed}` : ''}`;
+}
+
 /** States as people read them: `rolled_back` → `rolled back`. */
 export function statusText(status: string): string {
   return status.replaceAll('_', ' ');

@@ -3,7 +3,12 @@ import { fit, widthOf } from '../width.ts';
 import type { Output } from '../world.ts';
 
 /** A piece of a line; its text is safe to print. */
-export type Cell = { readonly text: string; readonly tone?: Tone };
+export type Cell = {
+  readonly text: string;
+  /** Stands for it where the line would not fit. */
+  readonly short?: string;
+  readonly tone?: Tone;
+};
 export type Line = readonly Cell[];
 
 /** The last lines of a terminal, drawn again in place, under all that is printed once. */
@@ -58,10 +63,11 @@ function withinRows(lines: readonly Line[], rows: number): readonly Line[] {
 }
 
 function draw(line: Line, columns: number, style: Style): { text: string; width: number } {
+  const whole = line.reduce((sum, cell) => sum + widthOf(cell.text), 0);
   let text = '';
   let width = 0;
   for (const cell of line) {
-    const piece = fit(cell.text, columns - width);
+    const piece = fit(whole > columns ? (cell.short ?? cell.text) : cell.text, columns - width);
     width += widthOf(piece);
     text += cell.tone === undefined ? piece : style.paint(cell.tone, piece);
   }

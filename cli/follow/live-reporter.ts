@@ -5,7 +5,7 @@ import { toneOf } from '../style.ts';
 import { printable } from '../terminal-text.ts';
 import { span } from '../times.ts';
 import { pad, widthOf } from '../width.ts';
-import { countsText, statusText } from '../words.ts';
+import { countsText, shortCountsText, statusText } from '../words.ts';
 import { createLiveRegion, type Line } from './live-region.ts';
 import type { Reporter, TimelineEvent } from './reporter.ts';
 import { buildLineText, endLines, eventLine, headLine } from './sentences.ts';
@@ -79,13 +79,14 @@ function targetLine(
   { name, status, counts }: DeploymentView['targets'][number],
   { nameWidth, now, spans }: { nameWidth: number; now: EpochMs; spans: Spans },
 ): Line {
+  const state = printable(targetStates[status] ?? statusText(status));
   const known = spans.get(name);
   const running = status === 'in_progress' || status === 'failed';
   const elapsed = known && status !== 'waiting' ? span((running ? now : known.to) - known.from) : '';
   return [
     { text: `  ${pad(printable(name), nameWidth)}  ` },
-    { text: pad(printable(targetStates[status] ?? statusText(status)), 13), tone: toneOf(status) },
-    { text: `  ${counts ? countsText(counts) : ''}` },
+    { text: pad(state, 13), short: state, tone: toneOf(status) },
+    { text: counts ? `  ${countsText(counts)}` : '', short: counts ? `  ${shortCountsText(counts)}` : '' },
     { text: elapsed === '' ? '' : `  ${elapsed}`, tone: 'dim' },
   ];
 }

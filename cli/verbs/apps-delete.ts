@@ -17,11 +17,12 @@ export function addDelete(apps: Command, cli: Cli): void {
     run: async (session, args, { force }) => {
       const id = argument(args, 0);
       const client = await session.client();
-      const answer = await client.send<unknown>('DELETE', path`/api/v1/apps/${id}`, {
-        query: force ? { force: 'true' } : {},
-      });
-      if (session.json) session.document(answer ?? { id, deleted: true });
-      else session.line(printable(`App ${id} is deleted.`));
+      const query = force ? { force: 'true' } : {};
+      const { status } = await client.request({ method: 'DELETE', path: path`/api/v1/apps/${id}`, query });
+      const deleted = status !== 202;
+      if (session.json) session.document({ id, deleted });
+      else if (deleted) session.line(printable(`App ${id} is deleted.`));
+      else session.line(printable(`App ${id} is being deleted: its tasks are still draining.`));
       return exitCodes.done;
     },
   });

@@ -2,8 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { AppView } from '../../functions/api/shapes.ts';
 import { runCli } from '../../cli/program.ts';
-import { app, buildId, deployment, ended, environment, event, id, log, problem, row } from './fixtures.ts';
+import { app, buildId, deployment, ended, environment, event, events, id, log, problem, row } from './fixtures.ts';
 import { ScriptedServer } from './scripted-server.ts';
 import { createTestWorld, type TestWorldOptions } from './test-world.ts';
 
@@ -128,7 +129,14 @@ describe('the other verbs of apps', () => {
     expect((await sluice('apps delete web')).code).toBe(2);
     expect(await sluice('apps delete web --force')).toMatchObject({ code: 0, out: 'App web is deleted.\n' });
     expect(json((await sluice('apps delete web --json')).out)).toEqual({ id: 'web', deleted: true });
-    expect(server.received.map(({ url }) => url.split('?')[1])).toEqual([undefined, 'force=true', undefined]);
+    server.on('DELETE /api/v1/apps/web', { status: 202 });
+    expect((await sluice('apps delete web --force')).out).toContain('still draining');
+    expect(server.received.map(({ url }) => url.split('?')[1])).toEqual([
+      undefined,
+      'force=true',
+      undefined,
+      'force=true',
+    ]);
   });
 
   it('deploy-key prints nothing but the key on standard output', async () => {
@@ -362,14 +370,82 @@ describe('health', () => {
   });
 });
 
-describe('logs', () => {
+describe('logs of tasks', () => {
+  const route = 'GET /api/v1/apps/web/environments/dev/logs';
+  const long = '0197f6a2-1111-7000-8000-0000abcdef01';
+  const page = (lines: readonly [at: number, task: string, text: string][], next = 'n') => ({
+    body: {
+      lines: lines.map(([at, phase, text]) => ({ at: `2026-11-20T10:00:0${at}.000Z`, phase, text })),
+      next,
+      done: false,
+    },
+  });
+  const targets = [{ name: 'web' }, { name: 'worker' }] as AppView['environments'][number]['targets'];
+  const twoTargets = app({ environments: [{ ...app().environments[0]!, targets }] });
+  beforeEach(() => {
+    server.on('GET /api/v1/apps/web', { body: twoTargets });
+    server.on(route, ({ url }) => {
+      if (url.includes('after=')) return page([]);
+      return url.includes('target=worker')
+        ? page([[2, 'w1', 'b\u001b[2J']])
+        : page([
+            [1, long, 'a'],
+            [3, long, 'c'],
+          ]);
+    });
+  });
+  const plain = (text: string) => text.replaceAll(/\d\d:\d\d:\d\d/g, 'TIME');
+
+  it.each(['logs web', 'logs web dev'])('"%s" shows all targets in the order of time', async (call) => {
+    const { code, out } = await sluice(call);
+    expect(code).toBe(0);
+    expect(plain(out)).toBe('TIME  web …abcdef01  a\nTIME  worker w1  b\nTIME  web …abcdef01  c\n');
+  });
+
+  it('shows one target without asking for the app', async () => {
+    expect(plain((await sluice('logs web dev --target worker')).out)).toBe('TIME  worker w1  b\n');
+    expect(server.calls('GET /api/v1/apps/web')).toEqual([]);
+  });
+
+  it('is one document as JSON, and a line each while followed', async () => {
+    expect(json((await sluice('logs web dev --json')).out)).toMatchObject({
+      environment: 'dev',
+      lines: [{ target: 'web', task: long, text: 'a' }, { target: 'worker' }, { text: 'c' }],
+    });
+    server.on(route, page([[1, 't', 'a']]), page([[2, 't', 'b']]), { status: 404, body: problem(404) });
+    const { out } = await sluice('logs web dev --target web --follow --json');
+    expect(out.trim().split('\n').map(json)).toMatchObject([{ type: 'log', task: 't', text: 'a' }, { text: 'b' }]);
+    expect(server.received.at(-1)?.url).toContain('target=web&after=n&wait=20');
+  });
+
+  it('comes to an end although the app goes on writing', async () => {
+    const line = (n: number): [number, string, string] => [n, 't', 'x'];
+    server.on(route, page([line(1), line(2)]), page([line(3), line(4)]), page([line(5)]));
+    const { out } = await sluice('logs web dev --target web');
+    expect(out.split('\n')).toHaveLength(6);
+    expect(server.calls(route)).toHaveLength(3);
+  });
+
+  it('wants to know which environment, of those there are', async () => {
+    server.on('GET /api/v1/apps/web', { body: app() });
+    expect(await sluice('logs web')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('Name one of: dev, beta.'),
+    });
+    expect(await sluice('logs web prod')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('It has: dev, beta.'),
+    });
+  });
+});
+
+describe('logs of a build or a deployment', () => {
   const logRoute = `/api/v1/build/${buildId}/logs`;
   const view = {
     ...ended('failed', 'the build failed'),
     timeline: [event(1, 'building'), event(2, 'target', { target: 'web', text: 'web is rolling' }), event(3, 'failed')],
   };
   beforeEach(() => {
-    server.on('GET /api/v1/deployments', { body: { items: [row()], next: null } });
     server.on(`GET /api/v1/deployments/${id}`, { body: view });
     server.on(
       `GET ${logRoute}`,
@@ -378,14 +454,9 @@ describe('logs', () => {
     );
   });
 
-  it.each([
-    ['an environment', 'logs web dev', '/api/v1/deployments?app=web&environment=dev&limit=1'],
-    ['an app', 'logs web', '/api/v1/deployments?app=web&limit=1'],
-    ['a deployment', `logs --deployment ${id}`, `/api/v1/deployments/${id}`],
-  ])('of %s are the output of the build, then the timeline', async (_what, call, first) => {
-    const { code, out } = await sluice(call);
+  it('of a deployment are the output of its build, then its timeline', async () => {
+    const { code, out } = await sluice(`logs --deployment ${id}`);
     expect(code).toBe(0);
-    expect(server.received[0]?.url).toBe(first);
     expect(out.replaceAll(/\d\d:\d\d:\d\d/g, 'TIME')).toBe(
       `Deployment ${id}: web to dev, source main\n        | one\n        | two␇\n        | three\n` +
         'TIME  It is building now\nTIME  web is rolling\nTIME  It is failed now\n' +
@@ -393,12 +464,26 @@ describe('logs', () => {
     );
   });
 
-  it('of a target are its timeline', async () => {
-    expect((await sluice('logs web dev --target web')).out).not.toMatch(/one|building/);
-    expect(await sluice('logs web dev --target nope')).toMatchObject({
+  it('of a deployment are one document as JSON', async () => {
+    expect(json((await sluice(`logs --deployment ${id} --json`)).out)).toMatchObject({
+      deployment: id,
+      status: 'failed',
+      lines: [{ text: 'one' }, { text: 'two\u001b[2J\u0007' }, { text: 'three' }],
+      events: [{ kind: 'building' }, { kind: 'target' }, { kind: 'failed' }],
+    });
+  });
+
+  it('of a deployment and target are the timeline of that', async () => {
+    expect((await sluice(`logs --deployment ${id} --target web`)).out).not.toMatch(/one|building/);
+    expect(await sluice(`logs --deployment ${id} --target nope`)).toMatchObject({
       code: 2,
       err: expect.stringContaining('no target nope'),
     });
+  });
+
+  it('of a deployment that is followed are what "follow" shows', async () => {
+    server.on(`GET /api/v1/deployments/${id}/events`, { body: events([event(1, 'failed')], true) });
+    expect((await sluice(`logs --deployment ${id} --follow`)).code).toBe(1);
   });
 
   it('of a build are its lines, as JSON one document', async () => {
@@ -411,32 +496,25 @@ describe('logs', () => {
   });
 
   it('of a running build end where they are, unless followed', async () => {
-    server.on(
-      `GET ${logRoute}`,
+    const running = [
       { body: log(['one'], { done: false }) },
       { body: log([], { done: false }) },
       { body: log(['late']) },
-    );
+    ];
+    server.on(`GET ${logRoute}`, ...running);
     expect((await sluice(`logs --build ${buildId}`)).out).not.toContain('late');
-    server.on(
-      `GET ${logRoute}`,
-      { body: log(['one'], { done: false }) },
-      { body: log([], { done: false }) },
-      { body: log(['late']) },
-    );
+    server.on(`GET ${logRoute}`, ...running);
     expect((await sluice(`logs --build ${buildId} --follow`)).out).toContain('late');
     expect(server.received.at(-1)?.url).toContain('wait=20');
   });
 
-  it('want to know of what, once', async () => {
-    expect((await sluice('logs')).code).toBe(2);
-    expect((await sluice(`logs web --build ${buildId}`)).code).toBe(2);
-    server.on('GET /api/v1/deployments', { body: { items: [], next: null } });
-    expect(await sluice('logs web dev')).toMatchObject({
-      code: 2,
-      err: 'sluice: There is no deployment of dev of web.\n',
-    });
-  });
+  it.each(['logs', `logs web --build ${buildId}`, `logs --build ${buildId} --target web`])(
+    '"%s" does not say of what',
+    async (call) => {
+      expect(await sluice(call)).toMatchObject({ code: 2 });
+      expect(server.received).toEqual([]);
+    },
+  );
 });
 
 describe('every verb', () => {
