@@ -3,7 +3,7 @@ import getItem from 'dynalite/actions/getItem.js';
 import putItem from 'dynalite/actions/putItem.js';
 import query from 'dynalite/actions/query.js';
 import db from 'dynalite/db/index.js';
-import type { Callback, Level, Operation, Store, SubDb } from 'dynalite/db/index.js';
+import type { Callback, Operation, Store, SubDb } from 'dynalite/db/index.js';
 import validations from 'dynalite/validations/index.js';
 import deleteItemValidation from 'dynalite/validations/deleteItem.js';
 import getItemValidation from 'dynalite/validations/getItem.js';
@@ -11,6 +11,8 @@ import putItemValidation from 'dynalite/validations/putItem.js';
 import queryValidation from 'dynalite/validations/query.js';
 import type { TableInput } from '../functions/aws/record-requests.ts';
 import type { DynamoCalls } from '../functions/aws/records.ts';
+import { Problem } from '../functions/runtime/errors.ts';
+import { groupCommit, type GroupCommit } from './group-commit.ts';
 
 export type EmbeddedDynamo = { readonly calls: DynamoCalls; readonly close: () => Promise<void> };
 
@@ -19,7 +21,7 @@ export type EmbeddedDynamo = { readonly calls: DynamoCalls; readonly close: () =
  * so nobody else on the machine can read or write the records, and a call costs no HTTP. Besides:
  * - dynalite writes an item and its index entries one after the other, and a kill in between loses an entry; here
  *   they are one batch of LevelDB, all or nothing;
- * - a write is on the disk (fsync) before it is acknowledged; writes that arrive meanwhile share the next fsync;
+ * - a write is on the disk (fsync) before it is acknowledged (`groupCommit`);
  * - what its HTTP server would throw out of a callback, and so end the process (a full disk), rejects the call.
  *
  * `folder` undefined keeps everything in memory. Throws LevelDB's error when the folder cannot be opened.
@@ -30,17 +32,34 @@ export async function openEmbeddedDynamo(options: {
 }): Promise<EmbeddedDynamo> {
   const store = db.create({ createTableMs: 0, ...(options.folder === undefined ? {} : { path: options.folder }) });
   await store.db.open();
-  const commit = groupCommit(store.db);
+  const commits = groupCommit(store.db, options.folder);
   const running = new Set<Promise<unknown>>();
 
-  async function call<Output>(operation: DynamoOperation, input: object): Promise<Output> {
+  async function attempt(operation: DynamoOperation, input: object): Promise<unknown> {
+    await commits.available();
     const { action, validation } = operations[operation];
     const checked = validations.checkTypes(input, validation.types);
     validations.checkValidations(checked, validation.types, validation.custom, store);
-    const view = requestStore(store, options.table, commit);
-    const done = new Promise<unknown>((resolve, reject) => {
+    const view = requestStore(store, options.table, commits.commit);
+    return await new Promise<unknown>((resolve, reject) => {
       action(view, checked, (error, result) => (error ? reject(error) : resolve(result)));
     });
+  }
+
+  /** Once more when the database was reopened in the middle: its answers then say nothing. */
+  async function attempts(operation: DynamoOperation, input: object): Promise<unknown> {
+    const before = commits.reopened();
+    try {
+      return await attempt(operation, input);
+    } catch (error) {
+      const { body } = error as { body?: unknown };
+      if (body !== undefined || error instanceof Problem || commits.reopened() === before) throw error;
+      return await attempt(operation, input);
+    }
+  }
+
+  async function call<Output>(operation: DynamoOperation, input: object): Promise<Output> {
+    const done = attempts(operation, input);
     running.add(done);
     try {
       return (await done) as Output;
@@ -88,7 +107,7 @@ async function named<Output>(answer: Promise<Output>): Promise<Output> {
  * What one request sees of the store: its table without a read, and sub-databases whose writes are kept until the
  * item's own, which dynalite makes last, and then committed together.
  */
-function requestStore(store: Store, table: TableInput, commit: Commit): Store {
+function requestStore(store: Store, table: TableInput, commit: GroupCommit['commit']): Store {
   const pending: Operation[] = [];
   const collecting = (subDb: SubDb, prefix: string, written: (callback: Callback) => void): SubDb => ({
     get: subDb.get.bind(subDb),
@@ -112,32 +131,5 @@ function requestStore(store: Store, table: TableInput, commit: Commit): Store {
       collecting(store.getIndexDb(type, name, index), `index-${type.toLowerCase()}~${name}~${index}~`, (callback) =>
         callback(null),
       ),
-  };
-}
-
-type Write = { readonly operations: readonly Operation[]; readonly callback: Callback };
-type Commit = (write: Write) => void;
-
-/** Commits each write whole and durably; those that arrive while a commit runs are made by the next one. */
-function groupCommit(level: Level): Commit {
-  // dynalite replaces the database's own methods by ones that take callbacks and no options.
-  const original = Object.getPrototypeOf(level) as Pick<Level, 'batch'>;
-  let waiting: Write[] = [];
-  let committing = false;
-
-  async function run(): Promise<void> {
-    committing = true;
-    while (waiting.length > 0) {
-      const group = waiting;
-      waiting = [];
-      const operations = group.flatMap((write) => write.operations);
-      const failure = await original.batch.call(level, operations, { sync: true }).catch((error: Error) => error);
-      for (const { callback } of group) callback(failure);
-    }
-    committing = false;
-  }
-  return (write) => {
-    waiting.push(write);
-    if (!committing) void run();
   };
 }

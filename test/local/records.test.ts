@@ -78,14 +78,23 @@ describe('records of this machine', () => {
     const batch = vi.spyOn(ClassicLevel.prototype, 'batch').mockRejectedValue(full);
     const writes = Array.from({ length: 5 }, async (_, index) => await records.create({ ...key, sort: `${index}` }, 1));
     for (const write of [...writes, records.replace(created, 'b'), records.remove(created)]) {
-      await expect(write).rejects.toThrow('No space left');
+      await expect(write).rejects.toMatchObject({ kind: 'busy', cause: full });
     }
     expect(batch).toHaveBeenCalled();
     batch.mockRestore();
+    const reopened = vi.spyOn(ClassicLevel.prototype, 'open');
     expect((await records.list({ partition: 'p' })).items).toEqual([created]);
     expect((await records.list({ partition: 'o', index: 'open' })).items).toEqual([created]);
+    const meanwhile = Array.from({ length: 50 }, async () => await records.find(key));
     expect(await records.replace(created, 'c', { indexes })).toMatchObject({ version: 2 });
+    expect((await Promise.all(meanwhile)).every(Boolean)).toBe(true);
+    expect(reopened).toHaveBeenCalledTimes(1);
+    expect(await records.create({ ...key, sort: 'next' }, 1)).toBeDefined();
+    expect(reopened).toHaveBeenCalledTimes(1);
     await close();
+    const again = await openRecords({ folder });
+    expect((await again.records.find(key))?.value).toBe('c');
+    await again.close();
   });
 
   it('wait for what is running before they close', async () => {
