@@ -151,9 +151,9 @@ describe('secrets', () => {
   const values = () => server.calls(route).map(({ body }) => body);
 
   it('set takes the value from standard input without its last newline, unless told to keep it', async () => {
-    expect((await sluice('secrets set web database-url', { stdin: 'a\nb\r\n' })).code).toBe(0);
+    expect((await sluice('secrets set web database-url', { stdin: ' a\nb \n\r\n' })).code).toBe(0);
     await sluice('secrets set web database-url --keep-newline', { stdin: 'a\n' });
-    expect(values()).toEqual([{ value: 'a\nb' }, { value: 'a\n' }]);
+    expect(values()).toEqual([{ value: ' a\nb \n' }, { value: 'a\n' }]);
   });
 
   it('set asks on a terminal, and prints the value nowhere', async () => {
