@@ -50,15 +50,15 @@ describe('records killed with -9 under load', () => {
       }
       const { records, close } = await openRecords({ folder });
       const found = await listAll(records, { partition: 'kill' });
+      const entries = await listAll(records, { partition: 'open', index: 'open' });
+      await close();
       const versions = new Map(found.map(({ key, version }) => [key.sort, version]));
       const lost = [...acknowledged].filter(([sort, version]) => (versions.get(sort) ?? 0) < version);
       expect(acknowledged.size).toBeGreaterThan(500);
       expect(lost).toEqual([]);
-      const entries = await listAll(records, { partition: 'open', index: 'open' });
       const text = (items: typeof found) => items.map((item) => JSON.stringify(item)).sort();
       expect(text(entries)).toEqual(text(found));
       expect(found.every(({ version, value }) => version === value.version)).toBe(true);
-      await close();
     } finally {
       await rm(folder, { recursive: true });
     }
