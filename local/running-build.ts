@@ -143,7 +143,7 @@ function endedEarly(how: Ending, { spec }: BuildRequest, phases: EndedBuild['pha
     case 'stopped':
       return { status: 'stopped', reason: 'The build was stopped', phases, exported: {} };
     case 'interrupted':
-      return { status: 'failed', reason: interruptedReason, phases, exported: {} };
+      return { status: 'interrupted', reason: interruptedReason, phases, exported: {} };
     case 'timed_out':
       return { status: 'timed_out', reason: `The build took longer than ${limitOf(spec)}`, phases, exported: {} };
   }

@@ -45,6 +45,7 @@ async function tellStory(kind: Kind): Promise<number> {
     say(`\n${table(chapters)}`);
     const wrong = check(chapters, await shownVersion(port));
     const exitCode = await server.stop();
+    if (engine && kind === 'image') await removeImages(engine, chapters);
     if (exitCode !== 0) wrong.push(`the server stopped with ${exitCode}`);
     for (const text of wrong) say(`✗ ${text}`);
     return wrong.length;
@@ -183,6 +184,12 @@ async function exampleApp(kind: Kind, at: { server: TestServer; port: number }) 
     ...(app.build?.kind === 'image' && base ? { build: { ...app.build, buildArgs: { BASE: base } } } : {}),
     environments: [{ ...environment, targets: [{ ...target, listenPort: at.port }] }],
   };
+}
+
+/** Nothing of the scratch is left, the images of its deployments neither. */
+async function removeImages({ bin }: Engine, chapters: readonly Chapter[]): Promise<void> {
+  const tags = chapters.map(({ deployment }) => `sluice-hello:${deployment.id}`);
+  await execa(bin, ['image', 'rm', ...tags], { reject: false });
 }
 
 /** The image to build the example on: what the environment names, or the public one if it is there or can be pulled. */

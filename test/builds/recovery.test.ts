@@ -51,7 +51,7 @@ describe('after a kill -9 of the server', () => {
     expect(await findMarks(marks)).toEqual([]);
     expect(await readdir(join(builds.data, 'work/builds'))).toEqual([]);
     expect(await next.observe(buildId)).toEqual({
-      status: 'failed',
+      status: 'interrupted',
       reason: interruptedReason,
       phases: [],
       exported: {},
@@ -95,7 +95,7 @@ describe('closing the builder', () => {
     await untilLogged(builds.builder, running.spec.buildId, 'on');
     await builds.builder.close();
     for (const { spec } of [running, waiting]) {
-      expect(await builds.builder.observe(spec.buildId)).toMatchObject({ status: 'failed', reason: interruptedReason });
+      expect(await builds.builder.observe(spec.buildId)).toMatchObject({ status: 'interrupted', reason: interruptedReason });
     }
     expect(await findMarks(`${builds.options.dataFolderId}/`)).toEqual([]);
   });

@@ -1,12 +1,12 @@
 import { readdir, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { dataIdOf } from '../../local/data-id.ts';
 import { findMarks } from '../../local/process-tree.ts';
 import { until } from '../support/scripted-cloud.ts';
 import { makeRepository } from '../support/git-repo.ts';
-import { freePort, startTestServer } from '../support/server.ts';
+import { freePort, startTestServer, type TestServer } from '../support/server.ts';
 import { webApp, webFiles, type WebVersion } from '../support/web-app.ts';
 
 /** Kills spread over the whole way of a deployment, which takes about this long on a slow machine. */
@@ -28,6 +28,16 @@ beforeAll(async () => {
   expect((await server.ended(id)).status).toBe('succeeded');
   await server.stop();
 });
+const running = new Set<TestServer>();
+const start = async (): Promise<TestServer> => {
+  const server = await startTestServer({ data });
+  running.add(server);
+  return server;
+};
+afterEach(async () => {
+  for (const server of running) await server.kill();
+  running.clear();
+});
 afterAll(async () => {
   const server = await startTestServer({ data });
   await server.remove();
@@ -43,14 +53,14 @@ describe('after kill -9 of the server', () => {
     it(`${afterMs} ms into the deployment of a version that is ${behaviour}, everything comes to its true end`, async () => {
       const version = `v${point}`;
       const commit = await repo.commit(webFiles({ version, behaviour }));
-      const first = await startTestServer({ data });
+      const first = await start();
       const { id } = await first.deploy({ app: 'web', environment: 'dev', source: { ref: commit } });
       await new Promise((resolve) => setTimeout(resolve, afterMs));
       const { status } = await first.deployment(id);
       seenAt.set(status, (seenAt.get(status) ?? 0) + 1);
       await first.kill();
 
-      const second = await startTestServer({ data });
+      const second = await start();
       const done = await second.ended(id);
       expect(done).toMatchObject({ status: behaviour === 'well' ? 'succeeded' : 'rolled_back' });
       if (behaviour === 'well') serving = version;
@@ -65,7 +75,6 @@ describe('after kill -9 of the server', () => {
       expect(marks.filter((mark) => mark.includes('/task/'))).toHaveLength(2);
       expect(marks.filter((mark) => !mark.includes('/task/'))).toEqual([]);
       expect(await readdir(join(data, 'work', 'builds'))).toEqual([]);
-      await second.kill();
     });
   }
 
