@@ -33,11 +33,15 @@ export async function download(wanted: Download): Promise<{ digest: Digest; size
     response.destroy();
     url = checkedUrl(location, url);
   }
-  throw invalid(`${shown(checkedUrl(wanted.url))} redirects more than ${mostRedirects} times`);
+  throw invalid(`${shownUrl(wanted.url)} redirects more than ${mostRedirects} times`);
 }
 
-/** A URL without what may be secret in it. */
-export function shown(url: URL): string {
+/** A URL without what may be secret in it. Throws `Problem('invalid')` when it is none that can be downloaded. */
+export function shownUrl(text: string): string {
+  return shown(checkedUrl(text));
+}
+
+function shown(url: URL): string {
   return url.origin + url.pathname;
 }
 

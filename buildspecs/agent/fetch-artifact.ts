@@ -1,6 +1,6 @@
 import type { FetchSpec } from '../../functions/builds/spec.ts';
 import { Problem } from '../../functions/runtime/errors.ts';
-import { download, shown } from './download.ts';
+import { download, shownUrl } from './download.ts';
 import { loadImage } from './load-image.ts';
 import type { Outside } from './outside.ts';
 import { checkBundleArchive } from './read-archive.ts';
@@ -10,7 +10,7 @@ import { addToState, timed } from './state.ts';
 export async function fetchArtifact(outside: Outside, wanted: FetchSpec): Promise<void> {
   const { work } = outside;
   const file = work.archive;
-  outside.print(`Fetching ${shown(new URL(wanted.url))}`);
+  outside.print(`Fetching ${shownUrl(wanted.url)}`);
   const { digest, sizeBytes } = await timed(work, 'download', async () => await download({ ...wanted, file }));
   if (digest !== `sha256:${wanted.sha256}`) {
     throw new Problem('invalid', `fetch.sha256: the URL gives ${digest}, not the digest that was named`);

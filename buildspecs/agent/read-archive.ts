@@ -4,7 +4,7 @@ import { posix } from 'node:path';
 import { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import { createGunzip } from 'node:zlib';
-import { createTarDecoder, type ParsedTarEntry } from 'modern-tar';
+import { createTarDecoder, type ParsedTarEntry, type TarHeader } from 'modern-tar';
 import { Problem } from '../../functions/runtime/errors.ts';
 import { archiveLimits } from './archive.ts';
 
@@ -31,29 +31,53 @@ export async function* readArchive(file: string): AsyncGenerator<ParsedTarEntry>
  * it stays within the limits of a bundle when unpacked. Throws `Problem`.
  */
 export async function checkBundleArchive(file: string): Promise<void> {
+  const links = new Set<string>();
   let entries = 0;
   let bytes = 0;
   for await (const { header, body } of readArchive(file)) {
     await body.cancel();
+    const issue = entryIssue(header, links);
+    if (issue !== undefined) {
+      const name = JSON.stringify(header.name.slice(0, 200));
+      throw new Problem('invalid', `fetch: the archive’s ${name} is refused: ${issue}`);
+    }
+    if (header.type === 'symlink') links.add(posix.normalize(header.name));
     entries++;
     bytes += header.size;
-    const name = header.name.slice(0, 200);
-    if (leaves(header.name)) throw refused(name, 'its name leads out of the bundle');
-    if (
-      header.type === 'symlink' &&
-      leaves(posix.join(posix.dirname(header.name), header.linkname ?? '/'), header.linkname)
-    ) {
-      throw refused(name, 'the symbolic link leads out of the bundle');
-    }
-    if (header.type === 'link' && leaves(header.linkname ?? '/'))
-      throw refused(name, 'the link leads out of the bundle');
-    if (!['file', 'directory', 'symlink', 'link'].includes(header.type ?? 'file')) {
-      throw refused(name, 'it is neither a file nor a folder');
-    }
     if (entries > archiveLimits.entries || bytes > archiveLimits.bytes) {
       throw new Problem('too-large', 'fetch: the archive holds more than a bundle may');
     }
   }
+}
+
+/** Why an entry is refused; undefined when it is not. `links` are the symbolic links before it. */
+function entryIssue(header: TarHeader, links: ReadonlySet<string>): string | undefined {
+  const { name, linkname = '/' } = header;
+  if (leaves(name)) return 'its name leads out of the bundle';
+  if (foldersOf(name).some((folder) => links.has(folder))) return 'it lies behind a symbolic link';
+  const type = header.type ?? 'file';
+  if (type === 'file' || type === 'directory') return undefined;
+  if (type === 'link') return leaves(linkname) ? 'the link leads out of the bundle' : undefined;
+  if (type !== 'symlink') return 'it is neither a file nor a folder';
+  if (turnsBack(linkname)) return 'the symbolic link turns back on its way';
+  const target = posix.isAbsolute(linkname) ? linkname : posix.join(posix.dirname(name), linkname);
+  return leaves(target) ? 'the symbolic link leads out of the bundle' : undefined;
+}
+
+/** Dots behind a name: where that name is another link, they lead to who knows where. */
+function turnsBack(target: string): boolean {
+  const parts = target.split('/').filter((part) => part !== '' && part !== '.');
+  return parts.lastIndexOf('..') > parts.findIndex((part) => part !== '..') && parts.some((part) => part !== '..');
+}
+
+function foldersOf(name: string): readonly string[] {
+  const parts = posix.normalize(name).split('/');
+  return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'));
+}
+
+function leaves(path: string): boolean {
+  const normal = posix.normalize(path);
+  return posix.isAbsolute(path) || normal === '..' || normal.startsWith('../') || path.includes('\0');
 }
 
 async function isGzip(file: string): Promise<boolean> {
@@ -64,15 +88,6 @@ async function isGzip(file: string): Promise<boolean> {
   } finally {
     await handle.close();
   }
-}
-
-function leaves(path: string, written = path): boolean {
-  const normal = posix.normalize(path);
-  return posix.isAbsolute(written) || normal === '..' || normal.startsWith('../') || written.includes('\0');
-}
-
-function refused(name: string, why: string): Problem {
-  return new Problem('invalid', `fetch: the archive’s ${JSON.stringify(name)} is refused: ${why}`);
 }
 
 function notAnArchive(cause?: unknown): Problem {

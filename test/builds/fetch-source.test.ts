@@ -43,14 +43,14 @@ async function fetched(source: Partial<SourceSpec>, allow?: readonly string[]) {
 
 describe('fetching the source', () => {
   it.each([
-    ['a branch', 'main', 'third', 'three\n'],
-    ['a branch with a slash', 'feature/side', 'side', 'side\n'],
-    ['an annotated tag', 'v1', 'second', 'two\n'],
-    ['a light tag', 'light', 'second', 'two\n'],
-    ['a full ref', 'refs/heads/feature/side', 'side', 'side\n'],
-    ['a pull request’s ref', 'refs/pull/7/head', 'side', 'side\n'],
-    ['HEAD', 'HEAD', 'third', 'three\n'],
-  ] as const)('takes %s and reports the exact commit', async (_, ref, commit, text) => {
+    { what: 'a branch', ref: 'main', commit: 'third', text: 'three\n' },
+    { what: 'a branch with a slash', ref: 'feature/side', commit: 'side', text: 'side\n' },
+    { what: 'an annotated tag', ref: 'v1', commit: 'second', text: 'two\n' },
+    { what: 'a light tag', ref: 'light', commit: 'second', text: 'two\n' },
+    { what: 'a full ref', ref: 'refs/heads/feature/side', commit: 'side', text: 'side\n' },
+    { what: 'a pull request’s ref', ref: 'refs/pull/7/head', commit: 'side', text: 'side\n' },
+    { what: 'HEAD', ref: 'HEAD', commit: 'third', text: 'three\n' },
+  ] as const)('takes $what and reports the exact commit', async ({ ref, commit, text }) => {
     expect(await fetched({ ref })).toMatchObject({ text, commit: commits[commit] });
   });
 

@@ -178,7 +178,7 @@ describe('a failing disk', () => {
   it('refuses to be ready without a place to build', async () => {
     const broken = await makeBuilds();
     await writeFile(join(broken.data, 'work'), 'a file where a folder should be');
-    await expect(broken.builder.ready()).rejects.toThrow();
+    await expect(broken.builder.ready()).rejects.toThrow('ENOTDIR');
     await broken.remove();
   });
 });

@@ -95,7 +95,10 @@ describe('closing the builder', () => {
     await untilLogged(builds.builder, running.spec.buildId, 'on');
     await builds.builder.close();
     for (const { spec } of [running, waiting]) {
-      expect(await builds.builder.observe(spec.buildId)).toMatchObject({ status: 'interrupted', reason: interruptedReason });
+      expect(await builds.builder.observe(spec.buildId)).toMatchObject({
+        status: 'interrupted',
+        reason: interruptedReason,
+      });
     }
     expect(await findMarks(`${builds.options.dataFolderId}/`)).toEqual([]);
   });

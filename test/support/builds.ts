@@ -17,8 +17,8 @@ export type Builds = {
   readonly options: LocalBuilderOptions;
   readonly builder: LocalBuilder;
   /** Starts a build and answers with its end and its log. */
-  run(request: BuildRequest): Promise<{ end: Ended; log: readonly LogLine[]; text: string }>;
-  remove(): Promise<void>;
+  readonly run: (request: BuildRequest) => Promise<{ end: Ended; log: readonly LogLine[]; text: string }>;
+  readonly remove: () => Promise<void>;
 };
 export type Ended = Extract<BuildObservation, { reason: string }>;
 
@@ -109,9 +109,9 @@ export function sourceSpec(source: Partial<SourceSpec> & { repoUrl: string }): S
 export type Repository = {
   readonly folder: string;
   readonly url: string;
-  git(...args: string[]): Promise<string>;
-  commit(files: Readonly<Record<string, string>>, message?: string): Promise<string>;
-  remove(): Promise<void>;
+  readonly git: (...args: string[]) => Promise<string>;
+  readonly commit: (files: Readonly<Record<string, string>>, message?: string) => Promise<string>;
+  readonly remove: () => Promise<void>;
 };
 
 /** A Git repository in a temporary folder, with `main` as its branch and one commit. */

@@ -10,8 +10,8 @@ import { environmentOfTests, newBuildId } from './builds.ts';
 export type TestOutside = Outside & {
   readonly lines: string[];
   readonly kept: (BundleFile & { readonly copy: string })[];
-  state(): Promise<State>;
-  remove(): Promise<void>;
+  readonly state: () => Promise<State>;
+  readonly remove: () => Promise<void>;
 };
 
 /** The agent's outside as a test wants it: bundles are kept in a list, secrets are the ones given. */
