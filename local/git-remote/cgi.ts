@@ -1,5 +1,4 @@
 import { spawn, type ChildProcess, type ChildProcessByStdio } from 'node:child_process';
-import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable, Writable } from 'node:stream';
 import { securityHeaders } from '../../functions/api/security-headers.ts';
@@ -36,54 +35,56 @@ export async function serveCgi(call: CgiCall): Promise<void> {
   const [file, ...args] = command;
   // In a process group of its own: the program starts others, and all of them have to be ended.
   const backend = spawn(file, args, { env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
-  const failed = once(backend, 'error').then(([error]) => messageOf(error));
-  const ended = once(backend, 'close').then(([code, signal]) => String(signal ?? code));
+  let isOver = false;
+  const ended = new Promise<string>((resolve) => {
+    backend.once('error', (error) => resolve(messageOf(error)));
+    backend.once('close', (code, signal) => resolve(String(signal ?? code)));
+  }).finally(() => (isOver = true));
+  // Never once it is over: its number may be another process's by then.
+  const stop = () => void (isOver || end(backend, call.finishes));
+  const idle = setTimeout(stop, call.limits.idleMs);
+  const moved = () => void (isOver || idle.refresh());
   const errors = keepErrors(backend.stderr);
-  const idle = setTimeout(() => end(backend, call.finishes), call.limits.idleMs);
-  const moved = () => idle.refresh();
-  const body = feed(call, backend, moved);
+  const body = feed(call, backend.stdin, { moved, stop });
   response.once('close', () => {
-    if (!response.writableFinished && !(call.finishes && body.isWhole())) end(backend, call.finishes);
+    if (!response.writableFinished && !(call.finishes && body.isWhole())) stop();
   });
   const answered = answer(backend.stdout, response, moved);
-  try {
-    const how = await Promise.race([ended, failed]);
-    const hasAnswered = await answered;
-    if (how !== '0') log.warn('git failed', { how, errors: errors() });
-    if (!hasAnswered) call.refuse({ status: 503, text: 'Git could not answer; is "git http-backend" installed here?' });
-    else if (how !== '0' && !response.writableFinished) response.destroy();
-    else response.end();
-  } finally {
-    clearTimeout(idle);
-  }
+  const how = await ended;
+  clearTimeout(idle);
+  const hasAnswered = await answered;
+  if (how !== '0') log.warn('git failed', { how, errors: errors() });
+  if (!hasAnswered) call.refuse({ status: 503, text: 'Git could not answer; is "git http-backend" installed here?' });
+  else if (how !== '0' && !response.writableFinished) response.destroy();
+  else response.end();
 }
 
 /** Passes the request's body on; the program may stop reading at any time, and the client may break off. */
-function feed(call: CgiCall, backend: Backend, moved: () => void) {
+function feed(call: CgiCall, stdin: Writable, on: { readonly moved: () => void; readonly stop: () => void }) {
   const { request, response, limits } = call;
-  const { stdin } = backend;
   let size = 0;
-  let isOver = false;
+  let isRefused = false;
   let isWhole = false;
-  // What the program does not want to read is read all the same, or the client would never come to read the answer.
-  const discard = () => {
-    isOver = true;
+  const refuse = () => {
+    isRefused = true;
+    // What is not wanted is read all the same, or the client would never come to read the answer.
     request.resume();
   };
-  stdin.on('error', discard);
+  stdin.on('error', refuse);
   stdin.on('drain', () => request.resume());
   request.on('data', (chunk: Buffer) => {
+    on.moved();
+    const wasFit = size <= limits.maxBytes;
     size += chunk.byteLength;
-    moved();
-    if (size > limits.maxBytes && !isOver) {
-      discard();
-      end(backend, call.finishes);
+    if (wasFit && size > limits.maxBytes) {
+      refuse();
+      on.stop();
       call.refuse({ status: 413, text: 'The push is too large.' });
     }
-    if (!isOver && !stdin.write(chunk)) request.pause();
+    if (!isRefused && !stdin.write(chunk)) request.pause();
   });
   request.once('end', () => {
-    isWhole = !isOver;
+    isWhole = !isRefused;
     stdin.end();
   });
   request.once('close', () => {

@@ -334,12 +334,45 @@ describe('the Git remote of this machine', () => {
       await tree.commit('big.bin', randomBytes(300_000));
       const big = await push('main');
       expect(big.ok).toBe(false);
-      expect(big.stderr).toMatch(/exceeds maximum allowed size|413/);
+      expect(big.stderr).toContain('413');
+      const streamed = await tree.tryGit('-c', 'http.postBuffer=65536', 'push', urlOf(app), 'main');
+      expect(streamed.ok).toBe(false);
+      expect(streamed.stderr).toContain('exceeds maximum allowed size');
       await tree.git('commit', '--quiet', '--amend', '--allow-empty', '--message', 'x');
       await tree.git('checkout', '--quiet', '--orphan', 'small');
       await tree.git('rm', '--quiet', '-r', '--force', '.');
       await tree.commit('small.txt', 'one');
       expect((await push('small:main')).ok).toBe(true);
+    } finally {
+      remote = usual;
+    }
+  });
+});
+
+describe('a body that has no end', () => {
+  it('is cut', async () => {
+    const usual = remote;
+    remote = openRemote({ maxBytes: 100_000 });
+    try {
+      const endless = httpRequest(`${server.url}/git/${app}.git/git-receive-pack`, {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${adminToken}`,
+          'content-type': 'application/x-git-receive-pack-request',
+        },
+      }).on('error', () => {});
+      const closed = new Promise((resolve) => endless.once('close', resolve));
+      const chunk = Buffer.alloc(1 << 20);
+      const more = () => {
+        while (!endless.destroyed && endless.write(chunk)) {
+          // As fast as it is taken.
+        }
+      };
+      endless.on('drain', more);
+      more();
+      await closed;
+      await Promise.all(running);
+      expect(running.size).toBe(0);
     } finally {
       remote = usual;
     }
