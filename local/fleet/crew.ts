@@ -84,7 +84,10 @@ export function crew(options: CrewOptions): Crew {
       start(plan.start, wanted);
       start(plan.startOld, old);
     },
-    mayStart: (setting) => setting !== undefined && startsAt(setting) <= performance.now(),
+    mayStart: (setting) => {
+      const examined = [...tasks.values()].some((task) => runs(task, setting) && task.isExamined());
+      return setting !== undefined && !examined && startsAt(setting) <= performance.now();
+    },
     startsAt,
     leave: async () => {
       for (const task of tasks.values()) {

@@ -4,7 +4,7 @@ import type { LogPage } from '../../functions/ports/builder.ts';
 import type { Fleet, Revision, RolloutInput, TargetRef } from '../../functions/ports/fleet.ts';
 import type { Objects } from '../../functions/ports/objects.ts';
 import type { Secrets } from '../../functions/ports/secrets.ts';
-import { Problem } from '../../functions/runtime/errors.ts';
+import { messageOf, Problem } from '../../functions/runtime/errors.ts';
 import type { Log } from '../../functions/runtime/log.ts';
 import type { EpochMs } from '../../functions/runtime/units.ts';
 import { diskProblem, makeFolders } from '../durable.ts';
@@ -89,7 +89,9 @@ export function localFleet(options: LocalFleetOptions): LocalFleet {
     if (!runner) throw new Problem('unsupported', noEngine);
     const secrets = await resolveSecrets(options.secrets, revision);
     const output = logOf(targetKey(state));
-    const write = (text: string) => output.append({ at: options.clock(), phase: order.taskId, text });
+    // A full disk must not stop a task from printing: it would hang on its full pipe.
+    const lost = (error: unknown) => log.warn('a line of a task could not be kept', { reason: messageOf(error) });
+    const write = (text: string) => output.append({ at: options.clock(), phase: order.taskId, text }).catch(lost);
     return runner.start({ ...order, app: state.app, target: state.target, revision, secrets, write });
   };
   const add = (state: TargetState): Controller => {

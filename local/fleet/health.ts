@@ -5,9 +5,10 @@ export type HealthWatch = {
   readonly port: number;
   readonly health: Health;
   readonly onHealthy: () => void;
-  /** Called once, with why; the watch is over then. */
-  readonly onUnhealthy: (reason: string) => void;
+  /** Called once, with why; the watch is over then. `answered`: it took the request, so it is there. */
+  readonly onUnhealthy: (reason: string, answered: boolean) => void;
 };
+export type CheckFailure = { readonly what: string; readonly answered: boolean };
 
 /** The pause between checks of a task that is still starting, so that a start is not slowed by a long interval. */
 const startIntervalMs = 100;
@@ -29,12 +30,12 @@ export function watchHealth({ port, health, onHealthy, onUnhealthy }: HealthWatc
   let failures = 0;
   const starting = () => !healthy && performance.now() < graceEnd;
 
-  const record = (failure: string | undefined) => {
+  const record = (failure: CheckFailure | undefined) => {
     successes = failure === undefined ? successes + 1 : 0;
     failures = failure === undefined || starting() ? 0 : failures + 1;
     if (failure !== undefined && failures >= health.unhealthyThreshold) {
       stopped = true;
-      return onUnhealthy(unhealthyReason(health, { healthy, failure }));
+      return onUnhealthy(unhealthyReason(health, { healthy, failure: failure.what }), failure.answered);
     }
     if (healthy || successes < health.healthyThreshold) return;
     healthy = true;
@@ -59,20 +60,20 @@ export function watchHealth({ port, health, onHealthy, onUnhealthy }: HealthWatc
 export function checkHealth(
   port: number,
   health: Pick<Health, 'path' | 'timeoutSeconds'>,
-): Promise<string | undefined> {
+): Promise<CheckFailure | undefined> {
   return new Promise((resolve) => {
     const headers = { 'user-agent': 'sluice-health', connection: 'close' };
     const check = request({ host: '127.0.0.1', port, path: health.path, agent: false, headers });
     const timer = setTimeout(() => {
-      resolve(`no answer within ${health.timeoutSeconds} s`);
+      resolve({ what: `no answer within ${health.timeoutSeconds} s`, answered: true });
       check.destroy();
     }, health.timeoutSeconds * 1000);
     check.once('response', (answer) => {
       const status = answer.statusCode ?? 0;
-      resolve(status >= 200 && status < 300 ? undefined : `it answered ${status}`);
+      resolve(status >= 200 && status < 300 ? undefined : { what: `it answered ${status}`, answered: true });
       answer.on('error', () => {}).resume();
     });
-    check.on('error', (error: NodeJS.ErrnoException) => resolve(connectionFailure(error)));
+    check.on('error', (error: NodeJS.ErrnoException) => resolve({ what: connectionFailure(error), answered: false }));
     check.once('close', () => clearTimeout(timer));
     check.end();
   });

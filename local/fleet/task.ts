@@ -31,6 +31,8 @@ export type Task = {
   view(): TaskView;
   /** Since when it serves; undefined before. */
   servingSince(): number | undefined;
+  /** It failed, and why is being found out. */
+  isExamined(): boolean;
   /** No new request; what is in flight finishes, at most so many seconds; then SIGTERM and so on. */
   drain(seconds: number): void;
   /** Ends it without waiting for what is in flight. */
@@ -45,6 +47,7 @@ export function startTask(options: TaskOptions): Task {
   let servingSince: number | undefined;
   let ending = false;
   let launchFailed = false;
+  let examined = false;
   let unwatch = () => {};
   let door: Backend | undefined;
 
@@ -64,7 +67,7 @@ export function startTask(options: TaskOptions): Task {
       door.close();
     }
     if (state === 'draining') become('stopping');
-    await running?.stop(revision.stopTimeoutSeconds);
+    await halt(running, revision.stopTimeoutSeconds);
     // Before the launch is through there is nothing to stop yet: `launched` does it then.
     if (running || launchFailed) events.onGone(task);
   };
@@ -72,9 +75,24 @@ export function startTask(options: TaskOptions): Task {
     if (state === 'stopping' || state === 'failed') return;
     const wasTold = ending;
     if (!wasTold) become('failed');
+    report(reason, { wasTold, drainSeconds });
+  };
+  const report = (reason: string, { wasTold = false, drainSeconds = 0 }) => {
     events.onFailed(task, { reason, wasTold });
     void finish(drainSeconds);
   };
+  /** Out of the proxy at once; but a check may see a task's end sooner than the engine tells of it, and how. */
+  const turnSilent = async (reason: string) => {
+    if (ending || state === 'failed') return;
+    if (door) pool.remove(door);
+    examined = true;
+    become('failed');
+    const end = running && (await within(running.ended, examinationSeconds));
+    examined = false;
+    if (end) report(endReason(end), { drainSeconds: 0 });
+    else report(reason, { drainSeconds: options.drainSeconds() });
+  };
+  const endReason = ({ reason }: Ending) => (servingSince === undefined ? `${reason} before it was healthy` : reason);
   const serve = (port: number) => {
     servingSince = performance.now();
     door = backend(id, port);
@@ -87,12 +105,15 @@ export function startTask(options: TaskOptions): Task {
       port,
       health: revision.health,
       onHealthy: () => serve(port),
-      onUnhealthy: (reason) => fail(reason, options.drainSeconds()),
+      onUnhealthy: (reason, answered) => {
+        if (answered) fail(reason, options.drainSeconds());
+        else void turnSilent(reason);
+      },
     });
   };
-  const ended = ({ reason }: Ending) => {
+  const ended = (end: Ending) => {
     door?.cut();
-    fail(servingSince === undefined ? `${reason} before it was healthy` : reason, 0);
+    fail(endReason(end), 0);
   };
   const launch = async (): Promise<void> => {
     if (ending) return events.onGone(task);
@@ -103,15 +124,18 @@ export function startTask(options: TaskOptions): Task {
       if (ending) return events.onGone(task);
       return fail(`could not be started: ${startFailure(error)}`, 0);
     }
-    if (ending) return void running.stop(0).then(() => events.onGone(task));
+    if (ending) {
+      await halt(running, 0);
+      return events.onGone(task);
+    }
     watch(running.port);
     const end = await running.ended;
-    if (!end.portTaken || servingSince !== undefined || ending) return ended(end);
+    if (!end.portTaken || state !== 'starting' || ending) return ended(end);
     // Somebody took the port between our look and the task's: not the task's fault.
     unwatch();
     const lost = running;
     running = undefined;
-    await lost.stop(0);
+    await halt(lost, 0);
     return launch();
   };
 
@@ -120,14 +144,15 @@ export function startTask(options: TaskOptions): Task {
     revision,
     state: () => state,
     servingSince: () => servingSince,
+    isExamined: () => examined,
     view: () => ({ id, revisionId: revision.id, state, startedAt: options.startedAt, inFlight: door?.inFlight() ?? 0 }),
     drain: (seconds) => {
-      if (ending) return;
+      if (ending || state === 'failed') return;
       become('draining');
       void finish(seconds);
     },
     stop: () => {
-      if (ending) return door?.cut();
+      if (ending || state === 'failed') return door?.cut();
       become('stopping');
       void finish(0);
     },
@@ -142,11 +167,20 @@ function startFailure(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? messageOf(error);
 }
 
-async function within(done: Promise<void>, seconds: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, seconds * 1000);
-  });
-  await Promise.race([done, limit]);
-  clearTimeout(timer);
+/** What cannot be ended now (the engine does not answer) is swept away at the next start of the fleet. */
+async function halt(running: RunningTask | undefined, graceSeconds: number): Promise<void> {
+  await running?.stop(graceSeconds).catch(() => {});
 }
+
+/** What it resolves with, or undefined when that takes longer. */
+async function within<T>(done: Promise<T>, seconds: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), seconds * 1000);
+  });
+  const first = await Promise.race([done, limit]);
+  clearTimeout(timer);
+  return first;
+}
+
+const examinationSeconds = 1;

@@ -58,10 +58,11 @@ export function memorySecrets(values: Readonly<Record<string, string>>): Secrets
   };
 }
 
-/** The fixture app as a bundle. */
+/** The fixture app as a bundle; always the same bytes. */
 export async function appBundle(): Promise<Uint8Array> {
   const body = await readFile(new URL('../fixtures/app/server.mjs', import.meta.url));
-  return gzipSync(await packTar([{ header: { name: 'server.mjs', size: body.length }, body }]));
+  const header = { name: 'server.mjs', size: body.length, mtime: new Date(0) };
+  return gzipSync(await packTar([{ header, body }]));
 }
 
 export function bundleArtifact(digest: Digest): Artifact {

@@ -1,0 +1,65 @@
+import { execFile, spawn } from 'node:child_process';
+import { createReadStream } from 'node:fs';
+import { readFile, realpath, stat } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { packTar } from 'modern-tar/fs';
+import type { Artifact } from '../../functions/artifacts/artifact.ts';
+import { findEngine, type Engine } from '../../local/engine.ts';
+
+const exec = promisify(execFile);
+
+/** The engine of this machine, when there is one that also runs containers we can make here. */
+export async function testEngine(): Promise<Engine | undefined> {
+  if (process.platform !== 'linux') return undefined;
+  return findEngine('auto', process.env);
+}
+
+/**
+ * The fixture app as an image, made of this very node and the libraries it is linked with, so that nothing has to be
+ * pulled. `dispose` removes it.
+ */
+export async function appImage(engine: Engine): Promise<{ artifact: Artifact; dispose: () => Promise<void> }> {
+  const node = await realpath(process.execPath);
+  const { stdout } = await exec('ldd', [node]);
+  const libraries = [...stdout.matchAll(/(\/\S+) \(0x/g)].map((match) => match[1] ?? '');
+  const app = new URL('../fixtures/app/server.mjs', import.meta.url).pathname;
+  const files = [
+    ...(await Promise.all(libraries.map((path) => fileSource(path, path.slice(1))))),
+    await fileSource(node, 'usr/bin/node'),
+    await fileSource(app, 'app/server.mjs'),
+  ];
+  const changes = ['ENV PATH=/usr/bin', 'ENV HOST=0.0.0.0', 'CMD ["node", "/app/server.mjs"]'];
+  const id = await importImage(engine, files, changes);
+  const origin = { kind: 'fetch', buildId: 'b', url: 'https://example.com/image.tar' } as const;
+  const digest = `sha256:${id.replace('sha256:', '')}` as const;
+  const artifact: Artifact = {
+    app: 'web',
+    digest,
+    kind: 'image',
+    sizeBytes: 1,
+    reference: digest,
+    origin,
+    createdAt: 0,
+    phases: [],
+  };
+  return { artifact, dispose: async () => void (await exec(engine.bin, ['rmi', '--force', digest])) };
+}
+
+async function fileSource(path: string, target: string) {
+  const { size } = await stat(path);
+  const content = size < 1e6 ? await readFile(path) : createReadStream(path);
+  const common = { target, mode: 0o755, mtime: new Date(0) };
+  if (content instanceof Uint8Array) return { ...common, type: 'content' as const, content };
+  return { ...common, type: 'stream' as const, content, size };
+}
+
+async function importImage(engine: Engine, files: Parameters<typeof packTar>[0], changes: readonly string[]) {
+  const args = ['import', ...changes.flatMap((change) => ['--change', change]), '-'];
+  const child = spawn(engine.bin, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  packTar(files).pipe(child.stdin);
+  let output = '';
+  for await (const chunk of child.stdout) output += String(chunk);
+  const id = output.trim().split('\n').at(-1) ?? '';
+  if (!/^(?:sha256:)?[0-9a-f]{64}$/.test(id)) throw new Error('the image could not be made');
+  return id;
+}
