@@ -10,7 +10,9 @@ export function requestText(request: DeploymentRow['request']): string {
   };
   switch (request.kind) {
     case 'source':
-      return `source ${field('ref')}`.trim();
+      return `source ${field('ref')
+        .replace(/^refs\/heads\//, '')
+        .replace(/^refs\/tags\//, 'tag ')}`.trim();
     case 'image':
       return `image ${field('reference')}`;
     case 'artifact':

@@ -27,7 +27,7 @@ export function endLines(view: DeploymentView, style: Style): readonly string[] 
   const how = `Deployment ${view.id} ${ends[view.status] ?? statusText(view.status)}${took}`;
   const head = style.paint('bad', printable(view.reason === '' ? `${how}.` : `${how}: ${view.reason}`));
   const targets = view.targets
-    .filter(({ reason }) => reason !== '' && reason !== view.reason)
+    .filter(({ reason }) => reason !== '' && !view.reason.includes(reason))
     .map(({ name, reason }) => printable(`  ${name}: ${reason}`));
   return [head, ...targets, `  More: sluice logs --deployment ${view.id}`];
 }

@@ -27,14 +27,13 @@ export async function watchDeployment(id: string, watch: Watch): Promise<Deploym
   const log = createBuildLog({ read, reporter: watch.reporter, signal, pause: watch.world.pause });
   const look = async () => {
     const view = await read<DeploymentView>(path`/api/v1/deployments/${id}`);
-    if (view.status === 'building' && view.build) log.start(view.build.id);
     watch.reporter.view(view);
     return view;
   };
   try {
     const first = await look();
-    const counting = lookRegularly({ ...watch, signal }, { look, first });
-    return await Promise.race([counting, followEvents(id, { read, look, log, watch, first })]);
+    const following: Following = { read, look, log, watch: { ...watch, signal }, first };
+    return await Promise.race([lookRegularly(following), followEvents(id, following)]);
   } finally {
     over.abort();
   }
@@ -51,15 +50,16 @@ type Following = {
 async function followEvents(id: string, { read, look, log, watch, first }: Following): Promise<DeploymentView> {
   // The log of a build that was over before we came is history: `sluice logs` shows it.
   const fromTheStart = !pastBuilding(first.status);
+  let view = first;
   let after: string | undefined;
   for (;;) {
     const page = await read<EventsView>(path`/api/v1/deployments/${id}/events`, { after, wait: longestWaitSeconds });
-    const view = page.items.length > 0 ? await look() : undefined;
+    if (page.items.length > 0) view = await look();
     for (const event of page.items) {
-      // A build too quick to be seen as `building` has a log all the same.
-      if (event.kind === 'building' && view?.build && fromTheStart) log.start(view.build.id);
       if (pastBuilding(event.kind)) await log.settled(secondsForTheLog);
       watch.reporter.event(event);
+      // Also for a build that was too quick to be seen as `building`.
+      if (event.kind === 'building' && view.build && fromTheStart) log.start(view.build.id);
     }
     if (page.done) return await lookUntilEnded(look, watch);
     after = page.next;
@@ -94,17 +94,15 @@ function pastBuilding(kind: TimelineEvent['kind']): boolean {
 }
 
 /** Never resolves: it ends with the signal, and its failures are those of following too. */
-async function lookRegularly(
-  { world, signal, countsEverySeconds }: Watch,
-  { look, first }: { look: () => Promise<DeploymentView>; first: DeploymentView },
-): Promise<never> {
+async function lookRegularly({ look, log, watch, first }: Following): Promise<never> {
   let view = first;
   for (;;) {
     // Without counts to show, the only thing to look for is the build whose log is to be streamed.
-    const waitingForBuild = view.status === 'queued' || (view.status === 'building' && view.build === null);
-    if (countsEverySeconds === undefined && !waitingForBuild) return await new Promise<never>(() => {});
-    await world.pause((countsEverySeconds ?? buildLookSeconds) * 1000, signal);
+    const waitingForBuild = view.status === 'queued' || view.status === 'building';
+    if (watch.countsEverySeconds === undefined && !waitingForBuild) return await new Promise<never>(() => {});
+    await watch.world.pause((watch.countsEverySeconds ?? buildLookSeconds) * 1000, watch.signal);
     view = await look();
+    if (view.status === 'building' && view.build) log.start(view.build.id);
   }
 }
 

@@ -45,7 +45,7 @@ describe('following where there is no terminal', () => {
       `Deployment ${id} succeeded after 42 s.`,
     ]);
     const [first, second] = [lines.indexOf('        | Step 1'), lines.indexOf('        | Step 2')];
-    expect(first).toBeGreaterThan(0);
+    expect(first).toBeGreaterThan(lines.indexOf('TIME  It is building now'));
     expect(second).toBeGreaterThan(first);
     expect(lines.indexOf('TIME  It is rolling now')).toBeGreaterThan(second);
     expect(world.out()).not.toContain('\u001b');
@@ -83,6 +83,16 @@ describe('the end', () => {
     const world = worldFor();
     expect(await follow(world)).toBe(code);
     expect(world.out()).toContain(`Deployment ${id} ${sentence}`);
+  });
+
+  it('tells a reason once, and those of further targets beneath', async () => {
+    const of = (name: string, reason: string) => ({ name, wave: 0, status: 'reverted', reason });
+    const targets = [of('web', 'it crashed'), of('worker', 'undone with it'), of('cron', '')];
+    server.on(viewRoute, { body: { ...ended('rolled_back', 'web: it crashed'), targets } });
+    server.on(eventsRoute, { body: events([event(1, 'rolled_back')], true) });
+    const world = worldFor();
+    await follow(world);
+    expect(world.out()).toMatch(/: web: it crashed\n {2}worker: undone with it\n {2}More: /);
   });
 
   it('of a deployment that is over shows its timeline, and not the log of its build again', async () => {

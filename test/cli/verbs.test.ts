@@ -295,6 +295,19 @@ describe('list', () => {
     expect(server.received.at(-1)?.url).toContain('cursor=c1');
   });
 
+  it.each([
+    [{ kind: 'source', ref: 'refs/heads/release/1' }, 'source release/1'],
+    [{ kind: 'source', ref: 'refs/tags/v1' }, 'source tag v1'],
+    [{ kind: 'image', reference: 'nginx:1' }, 'image nginx:1'],
+    [{ kind: 'artifact', digest: `sha256:${'d'.repeat(64)}` }, 'artifact sha256:dddddddddddd…'],
+    [{ kind: 'fetch', url: 'https://e.example/a.tgz' }, 'fetch https://e.example/a.tgz'],
+    [{ kind: 'revision', deploymentId: 'd0' }, 'revision of d0'],
+    [{ kind: 'later' }, 'later'],
+  ])('says of %j: %s', async (request, expected) => {
+    server.on('GET /api/v1/deployments', { body: { items: [row({ request })], next: null } });
+    expect((await sluice('list')).out).toContain(`  ${expected}  `);
+  });
+
   it('knows the states', async () => {
     expect((await sluice('list --status broken')).code).toBe(2);
   });
