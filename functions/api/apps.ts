@@ -1,9 +1,9 @@
 import { Hono } from 'hono';
 import { makeDeployKey } from '../apps/deploy-key.ts';
-import { applyApp, getApp, listApps, type AppRecord } from '../apps/registry.ts';
+import { getApp, listApps, type AppRecord } from '../apps/registry.ts';
 import { appSchema } from '../apps/schema.ts';
 import { listSecrets, removeSecret, writeSecret } from '../apps/secrets.ts';
-import { retireApp } from '../deployments/retire.ts';
+import { changeApp, retireApp } from '../deployments/retire.ts';
 import { messageOf } from '../runtime/errors.ts';
 import { TimeLimitPassed, withinTime } from '../runtime/time-limit.ts';
 import { isoTime } from '../runtime/units.ts';
@@ -59,16 +59,19 @@ export function appRoutes({ ports, randomBytes }: RouteDependencies): Hono<ApiEn
         tag: 'apps',
         summary: 'Register an app, or change it',
         description:
-          'The whole app: what is left out gets its default. Deployments that exist keep the app they began with.',
+          'The whole app: what is left out gets its default. Deployments that exist keep the app they began with. A target ' +
+          'that is named no more must run nothing; with `force=true` it is drained and stopped.',
         answers: { 200: ['The app that was there, as it is now', app], 201: ['The new app', app] },
         problems: ['conflict', 'too-large', 'unsupported-media-type'],
       }),
       path(appPath),
-      query(noQuery),
+      query(removeQuery),
       jsonBody(appInput, 'app'),
       async (c) => {
         const { app: id } = c.req.valid('param');
-        const { record, created } = await applyApp(ports, { id, input: c.req.valid('json') });
+        const force = c.req.valid('query').force === 'true';
+        const change = { id, input: c.req.valid('json'), force, actor: actorOf(c) };
+        const { record, created } = await changeApp(ports, change);
         return c.json(appView(record), created ? 201 : 200);
       },
     )

@@ -1,5 +1,7 @@
-import { getApp, removeApp } from '../apps/registry.ts';
+import { parseApp } from '../apps/parse.ts';
+import { applyApp, findApp, getApp, removeApp, type AppRecord } from '../apps/registry.ts';
 import type { App } from '../apps/schema.ts';
+import type { TargetRef } from '../ports/fleet.ts';
 import type { Ports } from '../ports/ports.ts';
 import { Problem } from '../runtime/errors.ts';
 import { cancelDeployment } from './cancel.ts';
@@ -16,25 +18,66 @@ export async function retireApp(
   input: { readonly app: string; readonly force: boolean; readonly actor: string },
 ): Promise<void> {
   const record = await getApp(ports.records, input.app);
-  const refs = record.app.environments.flatMap((environment) => targetRefs(record.id, environment));
-  const holders = await laneHolders(ports, record.id, record.app);
-  if (!input.force) {
-    const views = await Promise.all(refs.map((ref) => ports.fleet.view(ref)));
-    const running = refs
-      .filter((_, at) => (views[at]?.tasks.length ?? 0) > 0)
-      .map((ref) => `${ref.environment}/${ref.target.name}`);
-    if (running.length + holders.length > 0) throw inUse(record.id, running);
-  }
-  for (const id of holders) await cancelDeployment(ports, { id, actor: input.actor });
-  await Promise.all(refs.map((ref) => ports.fleet.retire(ref)));
-  for (const { name } of record.app.environments) await forgetReleases(ports.records, record.id, name);
+  const environments = record.app.environments.map(({ name }) => name);
+  await vacate(ports, { ...input, refs: refsOf(record.id, record.app), environments });
   await removeApp(ports, record.id);
 }
 
-async function laneHolders(ports: Pick<Ports, 'records'>, id: string, app: App): Promise<readonly string[]> {
-  const lanes = await Promise.all(
-    app.environments.map(({ name }) => readLane(ports.records, deploymentLane(id, name))),
-  );
+/**
+ * Registers an app or changes it. A target or environment that it no longer names must not run on without a name:
+ * that is refused with `Problem('conflict')` while something runs there, unless forced, as for `retireApp`.
+ */
+export async function changeApp(
+  ports: Ports,
+  input: { readonly id: string; readonly input: unknown; readonly force: boolean; readonly actor: string },
+): Promise<{ record: AppRecord; created: boolean }> {
+  const before = await findApp(ports.records, input.id);
+  if (before) {
+    const after = parseApp(input.input, ports.policy.source);
+    const kept = new Set(refsOf(input.id, after).map(placeOf));
+    const refs = refsOf(input.id, before.app).filter((ref) => !kept.has(placeOf(ref)));
+    const names = new Set(after.environments.map(({ name }) => name));
+    const environments = before.app.environments.map(({ name }) => name).filter((name) => !names.has(name));
+    await vacate(ports, { app: input.id, force: input.force, actor: input.actor, refs, environments });
+  }
+  return await applyApp(ports, input);
+}
+
+type Vacating = {
+  readonly app: string;
+  readonly force: boolean;
+  readonly actor: string;
+  readonly refs: readonly TargetRef[];
+  /** Environments that go whole, with their lanes and what they have run. */
+  readonly environments: readonly string[];
+};
+
+async function vacate(ports: Ports, { app, force, actor, refs, environments }: Vacating): Promise<void> {
+  const holders = await laneHolders(ports, app, environments);
+  if (!force) {
+    const views = await Promise.all(refs.map((ref) => ports.fleet.view(ref)));
+    const running = refs.filter((_, at) => (views[at]?.tasks.length ?? 0) > 0).map(placeOf);
+    if (running.length + holders.length > 0) throw inUse(app, running);
+  }
+  for (const id of holders) await cancelDeployment(ports, { id, actor });
+  await Promise.all(refs.map((ref) => ports.fleet.retire(ref)));
+  for (const name of environments) await forgetReleases(ports.records, app, name);
+}
+
+function refsOf(id: string, app: App): readonly TargetRef[] {
+  return app.environments.flatMap((environment) => targetRefs(id, environment));
+}
+
+function placeOf({ environment, target }: TargetRef): string {
+  return `${environment}/${target.name}`;
+}
+
+async function laneHolders(
+  ports: Pick<Ports, 'records'>,
+  app: string,
+  environments: readonly string[],
+): Promise<readonly string[]> {
+  const lanes = await Promise.all(environments.map((name) => readLane(ports.records, deploymentLane(app, name))));
   return lanes.flatMap((lane) => [...lane.queue, ...(lane.active ? [lane.active] : [])]).map(({ holder }) => holder);
 }
 

@@ -1,9 +1,10 @@
 import type { Ports } from '../ports/ports.ts';
+import { Problem } from '../runtime/errors.ts';
 import type { Deployment } from './deployment.ts';
 import { deploymentLane, enter, leave } from './lane-store.ts';
 import type { Entered, LanePush } from './lane.ts';
 import { measureDeployment } from './measure.ts';
-import { isEnd, type End } from './state.ts';
+import { ForbiddenTransition, isEnd, type End } from './state.ts';
 import { advance, changeDeployment, findDeployment } from './store.ts';
 
 export type TurnPorts = Pick<Ports, 'records' | 'workflow' | 'clock' | 'metrics'>;
@@ -47,25 +48,31 @@ export async function settle(ports: TurnPorts, deployment: Deployment): Promise<
   }
 }
 
-/** Gives a deployment its end, unless it has one, and counts it. */
-export async function endDeployment(ports: TurnPorts, id: string, end: Omit<End, 'endedAt'>): Promise<Deployment> {
+/** Gives a deployment its end, unless it has one, and counts it. `settled`: it is in no lane and nothing is left to do. */
+export async function endDeployment(
+  ports: TurnPorts,
+  id: string,
+  { settled = false, ...end }: Omit<End, 'endedAt'> & { readonly settled?: boolean },
+): Promise<Deployment> {
   const at = ports.clock();
   const event = { kind: 'end', end: { ...end, endedAt: at } } as const;
   let isNow = false;
   const noteEnd = () => {
     isNow = true;
-    return {};
+    return { settled };
   };
   const deployment = await advance(ports.records, { id, at, event, text: end.reason, with: noteEnd });
   if (isNow) ports.metrics.deploymentEnded(measureDeployment(deployment));
   return deployment;
 }
 
+/** Ends one whose place in the lane is gone already; one that has begun cannot have lost it and is left alone. */
 async function supersede(ports: TurnPorts, id: string, by: string): Promise<void> {
-  const older = await findDeployment(ports.records, id);
-  if (!older || older.state.status !== 'queued') return;
   const reason = `A newer deployment of the same environment took its place: ${by}`;
-  await settle(ports, await endDeployment(ports, id, { status: 'superseded', reason }));
+  await endDeployment(ports, id, { status: 'superseded', reason, settled: true }).catch((error: unknown) => {
+    const isHarmless = error instanceof ForbiddenTransition || (error instanceof Problem && error.kind === 'not-found');
+    if (!isHarmless) throw error;
+  });
 }
 
 function laneOf(deployment: Deployment): string {

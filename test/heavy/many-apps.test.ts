@@ -21,15 +21,15 @@ afterAll(async () => {
 
 describe('200 apps', () => {
   it('pushed at once, three times each, all come to an end, and in each lane one at a time', async () => {
-    const commits = [];
+    const commits: string[] = [];
     for (const version of ['a', 'b', 'c']) commits.push(await repo.commit(webFiles({ version })));
     const ids = Array.from({ length: apps }, (_, at) => `app-${at}`);
     for (const [at, id] of ids.entries()) {
-      const app = webApp({ repoUrl: repo.url, listenPort: 1, desiredCount: 0 });
+      const app = webApp({ repoUrl: repo.url, listenPort: 1 });
       const [environment] = app.environments;
       await server.apply(id, {
         ...app,
-        environments: [{ ...environment!, targets: [{ name: 'web', desiredCount: 0 }] }],
+        environments: [{ ...environment!, targets: [{ name: 'web', desiredCount: at < withTasks ? 1 : 0 }] }],
       });
     }
     const wanted = ids.flatMap((app) => commits.map((ref) => ({ app, environment: 'dev', source: { ref } })));

@@ -1,0 +1,105 @@
+import { spawn } from 'node:child_process';
+import { createHmac, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { Agent, request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { AppInput } from '../../functions/apps/schema.ts';
+import { startTestServer, testWebhookSecret } from '../support/server.ts';
+import { compare, timed, type Comparison } from './measure.ts';
+
+const deliveries = 600;
+const connections = 16;
+/** So many lanes take the deliveries in turn; in each a deployment that builds for long holds the others back. */
+const lanes = 20;
+
+/**
+ * Deliveries accepted per second by the real server (every one a new push that queues a deployment and supersedes the
+ * one that waits) against the bare route. The ratio is of rates: above 1 is faster than bare.
+ */
+export async function benchDeliveries(pairs: number): Promise<Comparison> {
+  const server = await startTestServer({ env: { LOG_LEVEL: 'error', SLUICE_BUILD_CONCURRENCY: '1' } });
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-bare-'));
+  const bare = spawn(process.execPath, ['test/bench/bare-route.ts'], {
+    cwd: new URL('../../', import.meta.url),
+    env: { PATH: process.env['PATH'] ?? '', BENCH_SECRET: testWebhookSecret, BENCH_FOLDER: folder },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  try {
+    const [chunk] = (await once(bare.stdout, 'data')) as [Buffer];
+    const bareUrl = /http:\/\/\S+/.exec(chunk.toString())?.[0] ?? '';
+    for (let lane = 0; lane < lanes; lane += 1) await server.apply(`app-${lane}`, appOf(lane));
+    await flood(server.url, lanes);
+    return await compare(
+      pairs,
+      async () => deliveries / (await timed(async () => await flood(server.url, deliveries))),
+      async () => deliveries / (await timed(async () => await flood(bareUrl, deliveries))),
+    );
+  } finally {
+    bare.kill('SIGKILL');
+    await server.kill();
+    await server.remove();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function appOf(lane: number): AppInput {
+  return {
+    source: { repoUrl: `https://github.com/bench/app-${lane}` },
+    build: { kind: 'bundle', command: 'sleep 600', timeoutMinutes: 15 },
+    runtime: { command: ['true'] },
+    environments: [{ name: 'dev', branch: 'main', targets: [{ name: 'web', desiredCount: 0 }] }],
+  };
+}
+
+let clock = 1_700_000_000;
+
+async function flood(url: string, count: number): Promise<void> {
+  const agent = new Agent({ keepAlive: true, maxSockets: connections });
+  let sent = 0;
+  const client = async (): Promise<void> => {
+    while (sent < count) {
+      const lane = (sent += 1) % lanes;
+      await deliver(url, { agent, lane });
+    }
+  };
+  await Promise.all(Array.from({ length: connections }, client));
+  agent.destroy();
+}
+
+async function deliver(url: string, { agent, lane }: { agent: Agent; lane: number }): Promise<void> {
+  const after = (clock += 1).toString(16).padStart(40, '0');
+  const body = JSON.stringify({
+    ref: 'refs/heads/main',
+    before: '1'.repeat(40),
+    after,
+    created: false,
+    deleted: false,
+    forced: false,
+    commits: [{ id: after, message: 'x'.repeat(500) }],
+    head_commit: { id: after },
+    pusher: { name: 'bench' },
+    repository: {
+      full_name: `bench/app-${lane}`,
+      clone_url: `https://github.com/bench/app-${lane}.git`,
+      pushed_at: clock,
+    },
+  });
+  const headers = {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    'x-github-event': 'push',
+    'x-github-delivery': randomUUID(),
+    'x-hub-signature-256': `sha256=${createHmac('sha256', testWebhookSecret).update(body).digest('hex')}`,
+  };
+  const status = await new Promise<number>((resolve, reject) => {
+    const req = request(`${url}/webhooks/github`, { method: 'POST', agent, headers }, (res) => {
+      res.resume();
+      res.on('end', () => resolve(res.statusCode ?? 0));
+    });
+    req.on('error', reject);
+    req.end(body);
+  });
+  if (status !== 202) throw new Error(`A delivery was answered with ${status}`);
+}
