@@ -127,7 +127,12 @@ export function localBuilder(options: LocalBuilderOptions): LocalBuilder {
       for (const name of await namesIn(folders.work)) await removeFolder(folders.workOf(name));
       for (const buildId of await namesIn(folders.kept)) {
         if (await findOutcome(folders, buildId)) continue;
-        await writeOutcome(folders, buildId, { status: 'interrupted', reason: interruptedReason, phases: [], exported: {} });
+        await writeOutcome(folders, buildId, {
+          status: 'interrupted',
+          reason: interruptedReason,
+          phases: [],
+          exported: {},
+        });
       }
     },
     async close() {

@@ -81,7 +81,9 @@ function membersOf(table: readonly ProcessRow[], tree: Tree): ReadonlySet<Proces
 
 /** Trees have sessions of their own, made by `spawnTree` or by themselves: whoever shares one belongs to the tree. */
 function isKin(other: ProcessRow, member: ProcessRow): boolean {
-  return other.parent === member.pid || other.session === member.session || other.group === member.group;
+  // 0 stands for one that cannot be seen from here (in a container), 1 for the system's own: neither is a tree's.
+  const same = (one: number, two: number) => one === two && one > 1;
+  return other.parent === member.pid || same(other.session, member.session) || same(other.group, member.group);
 }
 
 /** A daemon in the tree's folder. A person's shell that looks around there is none: it has a terminal or a live leader. */
