@@ -216,6 +216,7 @@ describe('hosts that are not public', () => {
     'fe80::1',
     'fc00::1',
     'fec0::1',
+    '4000::1',
     'ff02::1',
     '::ffff:10.0.0.1',
     '64:ff9b::a00:1',

@@ -76,9 +76,10 @@ describe('Git over smart HTTP with a token', () => {
   it('gives the token to no other server, whoever redirects there', async () => {
     const thief = await startGitHttp({ root: dirname(source.folder), password: 'never' });
     const bait = await startGitHttp({ root: '/', password: '', redirectTo: () => thief.url });
-    closing.push(thief.close, bait.close);
-    const { end } = await build({ repoUrl: bait.url + pathOf() });
-    expect(end.status).toBe('failed');
+    // With a user in the URL, Git asks for the password alone.
+    const user = await startGitHttp({ root: '/', password: '', redirectTo: () => thief.url.replace('//', '//x@') });
+    closing.push(thief.close, bait.close, user.close);
+    for (const { url } of [bait, user]) expect((await build({ repoUrl: url + pathOf() })).end.status).toBe('failed');
     expect(thief.asked).not.toHaveLength(0);
     expect(thief.asked.filter((request) => request.authorization !== undefined)).toEqual([]);
   });

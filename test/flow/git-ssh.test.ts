@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -136,11 +136,12 @@ describe.skipIf(missing !== undefined)(`Git over SSH${missing ? ` (skipped: ${mi
     await server.restart();
     const other = server.pin();
     await server.restart();
-    const { end } = await builds.run(wish({ repoUrl, hostKeys: [other] }));
-    expect(end).toMatchObject({
-      status: 'failed',
-      reason: expect.stringContaining('Host key verification failed') as string,
-    });
+    const ofAnotherHost = server.pin().replace('127.0.0.1', 'elsewhere.example');
+    for (const pin of [other, ofAnotherHost]) {
+      const { end } = await builds.run(wish({ repoUrl, hostKeys: [pin] }));
+      const reason = expect.stringContaining('Host key verification failed') as string;
+      expect(end).toMatchObject({ status: 'failed', reason });
+    }
     expect(await readFile(join(builds.data, 'known_hosts'), 'utf8').catch(() => '')).toBe(known);
     await server.close();
   });
@@ -198,22 +199,25 @@ describe.skipIf(missing !== undefined)(`Git over SSH${missing ? ` (skipped: ${mi
     await expectGone(wanted.spec.buildId);
   });
 
-  it('removes the key at a signal by itself, before anybody cleans up', async () => {
-    const wanted = wish();
-    await heldAtClone(wanted);
-    const folder = credentialOf(wanted.spec.buildId);
-    const agents = await agentsIn(`${builds.options.dataFolderId}/build/${wanted.spec.buildId}`);
-    for (const pid of agents) process.kill(pid, 'SIGTERM');
-    await expect
-      .poll(
-        async () =>
-          await stat(folder).then(
-            () => 'there',
-            () => 'gone',
-          ),
-      )
-      .toBe('gone');
-    await builds.builder.stop(wanted.spec.buildId);
+  it('removes the key at a signal by itself, where nobody else cleans up', async () => {
+    const work = join(builds.data, 'alone');
+    await mkdir(work);
+    const agent = async () => {
+      const env = {
+        ...builds.options.environment,
+        SLUICE_SPEC: JSON.stringify(wish().spec),
+        SLUICE_WORK: work,
+        SLUICE_DATA: builds.data,
+      };
+      return spawn(process.execPath, [builds.options.agentFile, 'fetch'], { env, stdio: 'ignore' });
+    };
+    let running: ReturnType<typeof spawn> | undefined;
+    await heldAtClone(wish(), async () => void (running = await agent()));
+    expect(await readFile(join(work, 'credential/key'), 'utf8')).toBe(key.privateKey);
+    const exited = running && once(running, 'exit');
+    running?.kill('SIGTERM');
+    expect(await exited).toEqual([143, null]);
+    expect(await readdir(work)).toEqual(['source']);
   });
 
   it('removes the key after a kill -9 of the server, when it is started again', async () => {
@@ -263,10 +267,4 @@ async function processesOf(mark: string): Promise<readonly string[]> {
     }),
   );
   return texts.filter(({ environ }) => environ.split('\0').includes(`SLUICE_MARK=${mark}`)).map(({ text }) => text);
-}
-
-async function agentsIn(mark: string): Promise<readonly number[]> {
-  return (await processesOf(mark))
-    .filter((text) => /agent\.mjs\0fetch/.test(text))
-    .map((text) => Number.parseInt(text));
 }
