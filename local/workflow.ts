@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { StateMachine } from 'aws-local-stepfunctions';
 import type { Builder, BuildObservation, BuildRequest } from '../functions/ports/builder.ts';
 import type { Workflow } from '../functions/ports/workflow.ts';
-import { messageOf } from '../functions/runtime/errors.ts';
+import { messageOf, Problem } from '../functions/runtime/errors.ts';
 import type { Log } from '../functions/runtime/log.ts';
 import { parseBuildSpec } from '../functions/builds/spec.ts';
 
@@ -149,7 +149,7 @@ function taskHandler(resource: string, options: LocalWorkflowOptions, { guard, a
     case 'arn:aws:states:::lambda:invoke.waitForTaskToken':
       return async (input: unknown) => await awaitToken((input as Parameters).Payload);
     case 'arn:aws:states:::codebuild:startBuild.sync':
-      return async (input: unknown) => await guard(() => runBuild(options.builder, input as StartBuild));
+      return async (input: unknown) => await runBuild(options.builder, guard, input as StartBuild);
     default:
       throw new Error(`deploy.asl.json uses a resource that this machine does not have: ${resource}`);
   }
@@ -160,16 +160,32 @@ type StartBuild = {
   readonly EnvironmentVariablesOverride: readonly { readonly Name: string; readonly Value: string }[];
 };
 
-/** What `codebuild:startBuild.sync` does: starts a build, waits for its end, and answers or fails with its description. */
-async function runBuild(builder: AwaitableBuilder, input: StartBuild): Promise<Json> {
+/**
+ * What `codebuild:startBuild.sync` does: starts a build, waits for its end, and answers or fails with its description.
+ * The wait is no step in flight: a close of the workflow does not wait for builds, which end with their builder.
+ */
+async function runBuild(builder: AwaitableBuilder, guard: Guards['guard'], input: StartBuild): Promise<Json> {
   const spec = parseBuildSpec(
     input.EnvironmentVariablesOverride.find(({ Name }) => Name === 'SLUICE_SPEC')?.Value ?? '',
   );
   const kind = input.ProjectName.slice(input.ProjectName.lastIndexOf('-') + 1) as BuildRequest['kind'];
-  await builder.start({ kind, spec });
-  const build = describeBuild(spec.buildId, await builder.wait(spec.buildId));
-  if (build.BuildStatus === 'SUCCEEDED') return { Build: build };
-  throw Object.assign(new Error(JSON.stringify(build)), { name: 'States.TaskFailed' });
+  const seen = await startAndWait(builder, { kind, spec });
+  return await guard(async () => {
+    const build = describeBuild(spec.buildId, seen);
+    if (build.BuildStatus === 'SUCCEEDED') return { Build: build };
+    throw Object.assign(new Error(JSON.stringify(build)), { name: 'States.TaskFailed' });
+  });
+}
+
+/** A build that this machine refuses has failed, and says why; it is not one that lost its machine. */
+async function startAndWait(builder: AwaitableBuilder, request: BuildRequest): Promise<BuildObservation> {
+  try {
+    await builder.start(request);
+  } catch (error) {
+    if (!(error instanceof Problem) || error.kind === 'busy') throw error;
+    return { status: 'failed', reason: error.message, phases: [], exported: {} };
+  }
+  return await builder.wait(request.spec.buildId);
 }
 
 const buildStatuses = {

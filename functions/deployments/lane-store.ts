@@ -14,46 +14,61 @@ export function buildLane(app: string): string {
   return `build/${app}`;
 }
 
-export async function readLane(records: Records, name: string): Promise<Lane> {
-  return (await records.find<Lane>(keyOf(name)))?.value ?? emptyLane;
+/** A lane as it was read, to be changed without reading it again. */
+export type LaneRead = { readonly lane: Lane; readonly stored: Stored<Lane> | undefined };
+
+export async function findLane(records: Records, name: string): Promise<LaneRead> {
+  const stored = await records.find<Lane>(keyOf(name));
+  return { lane: stored?.value ?? emptyLane, stored };
 }
 
+export async function readLane(records: Records, name: string): Promise<Lane> {
+  return (await findLane(records, name)).lane;
+}
+
+export type Entering = {
+  readonly entry: LaneEntry;
+  readonly push?: LanePush;
+  /** The lane as the caller has just read it. */
+  readonly read?: LaneRead;
+};
+
 /** Brings an entry into a lane, made when it is not there yet; entering again is harmless. */
-export async function enter(
-  records: Records,
-  name: string,
-  what: { readonly entry: LaneEntry; readonly push?: LanePush },
-): Promise<Entered> {
-  return await change(records, name, (lane) => {
+export async function enter(records: Records, name: string, what: Entering): Promise<Entered> {
+  const decide = (lane: Lane) => {
     const entered = enterLane(lane, what.entry, what.push);
     return { result: entered, lane: 'lane' in entered ? entered.lane : lane };
-  });
+  };
+  return await change(records, { name, decide, ...(what.read ? { read: what.read } : {}) });
 }
 
 /** Takes a holder out of a lane; the entry that becomes active by it, if any. Leaving twice is harmless. */
 export async function leave(records: Records, name: string, holder: string): Promise<LaneEntry | undefined> {
-  return await change(records, name, (lane) => {
+  const decide = (lane: Lane) => {
     const isIn = lane.active?.holder === holder || lane.queue.some((entry) => entry.holder === holder);
     if (!isIn) return { result: undefined, lane };
     const left = leaveLane(lane, holder);
     return { result: left.granted, lane: left.lane };
-  });
+  };
+  return await change(records, { name, decide });
 }
 
 function keyOf(name: string): RecordKey {
   return { partition: `lane/${name}`, sort: 'lane' };
 }
 
-async function change<R>(
-  records: Records,
-  name: string,
-  decide: (lane: Lane) => { result: R; lane: Lane },
-): Promise<R> {
+type Change<R> = {
+  readonly name: string;
+  readonly decide: (lane: Lane) => { result: R; lane: Lane };
+  readonly read?: LaneRead;
+};
+
+async function change<R>(records: Records, { name, decide, read }: Change<R>): Promise<R> {
+  let from = read ?? (await findLane(records, name));
   for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
-    const stored = await records.find<Lane>(keyOf(name));
-    const before = stored?.value ?? emptyLane;
-    const { result, lane } = decide(before);
-    if (lane === before || (await write(records, { name, stored, lane }))) return result;
+    const { result, lane } = decide(from.lane);
+    if (lane === from.lane || (await write(records, { name, stored: from.stored, lane }))) return result;
+    from = await findLane(records, name);
   }
   throw new Problem('busy', `The lane ${name} is being changed too often; try again`);
 }

@@ -3,7 +3,7 @@ import type { AppRecord } from '../apps/registry.ts';
 import type { Environment } from '../apps/schema.ts';
 import type { CommitSha } from '../runtime/units.ts';
 import { knownPush, type LanePush } from './lane.ts';
-import { deploymentLane, readLane } from './lane-store.ts';
+import { deploymentLane, findLane } from './lane-store.ts';
 import { newDeployment } from './request.ts';
 import { createDeployment, forgetDeployment } from './store.ts';
 import { takeTurn, type TurnPorts } from './turn.ts';
@@ -35,7 +35,8 @@ export async function deployPush(
     commit: push.commit,
     ...(push.pushedAtSeconds === undefined ? {} : { pushedAtSeconds: push.pushedAtSeconds }),
   };
-  const known = knownPush(await readLane(ports.records, deploymentLane(record.id, environment.name)), lanePush);
+  const read = await findLane(ports.records, deploymentLane(record.id, environment.name));
+  const known = knownPush(read.lane, lanePush);
   if (known) return { id: known.by, isNew: false };
 
   const deployment = newDeployment({
@@ -48,7 +49,7 @@ export async function deployPush(
     trigger: { kind: 'push', deliveryId: push.deliveryId, ref: push.ref, pusher: push.pusher },
   });
   if (!(await createDeployment(ports.records, deployment))) return { id: deployment.id, isNew: false };
-  const entered = await takeTurn(ports, deployment, lanePush);
+  const entered = await takeTurn(ports, deployment, { push: lanePush, read });
   if (entered.outcome !== 'duplicate') return { id: deployment.id, isNew: true };
   // Two deliveries of one push raced and the other one was in the lane first: nobody was told of this one yet.
   await forgetDeployment(ports.records, deployment.id);

@@ -1,8 +1,8 @@
 import type { Ports } from '../ports/ports.ts';
 import { Problem } from '../runtime/errors.ts';
 import type { Deployment } from './deployment.ts';
-import { deploymentLane, enter, leave } from './lane-store.ts';
-import type { Entered, LanePush } from './lane.ts';
+import { deploymentLane, enter, leave, type Entering } from './lane-store.ts';
+import type { Entered } from './lane.ts';
 import { measureDeployment } from './measure.ts';
 import { ForbiddenTransition, isEnd, type End } from './state.ts';
 import { advance, changeDeployment, findDeployment } from './store.ts';
@@ -19,10 +19,14 @@ export async function resume(ports: TurnPorts, deployment: Deployment): Promise<
  * Brings a deployment into its lane and starts its workflow when its turn has come. An execution starts with the
  * turn and not before: what is superseded while it waits costs none. Safe to repeat at any time.
  */
-export async function takeTurn(ports: TurnPorts, deployment: Deployment, push?: LanePush): Promise<Entered> {
+export async function takeTurn(
+  ports: TurnPorts,
+  deployment: Deployment,
+  pushed: Pick<Entering, 'push' | 'read'> = {},
+): Promise<Entered> {
   const entered = await enter(ports.records, laneOf(deployment), {
     entry: { holder: deployment.id, at: deployment.createdAt, supersedes: supersedes(deployment) },
-    ...(push ? { push } : {}),
+    ...pushed,
   });
   if (entered.outcome === 'late') await supersede(ports, deployment.id, entered.by);
   if (!('superseded' in entered)) return entered;

@@ -46,9 +46,9 @@ function describe(target: string, { status, reason, counts }: Omit<RolloutObserv
     case 'succeeded':
       return `${target}: ${newServing} of ${desired} new tasks serve, the old ones are drained and stopped`;
     case 'failed':
-      return `${target}: ${reason}; the old revision is put back`;
+      return `${target}: the rollout failed, and the old revision is put back`;
     case 'reverted':
-      return `${target}: the old revision serves again (${reason})`;
+      return `${target}: the old revision serves again`;
     case 'revert_failed':
       return `${target}: the old revision could not be put back: ${reason}`;
   }

@@ -6,7 +6,8 @@ import { openRecords } from '../../local/records.ts';
 
 /**
  * What the webhook is measured against, as a process of its own: a bare hono route that checks the same HMAC, parses
- * the body, and makes the same two conditional writes to the same kind of store: a deployment and its lane.
+ * the body, and makes the same conditional writes to the same kind of store: the deployment, its lane, and the end of the
+ * deployment that it supersedes.
  */
 const secret = process.env['BENCH_SECRET'] ?? '';
 const { records } = await openRecords({ folder: process.env['BENCH_FOLDER'] ?? '' });
@@ -22,6 +23,7 @@ app.post('/webhooks/github', async (c) => {
   const key = (partition: string) => ({ partition, sort: 'bench' });
   await records.create(key(`deployment/${id}`), { id, commit: push.after });
   await records.create(key(`lane/${id}`), { active: id });
+  await records.create(key(`superseded/${id}`), { id, commit: push.after });
   return c.json({ deployments: [{ id }] }, 202);
 });
 serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' }, ({ port }) => {

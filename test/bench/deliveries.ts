@@ -5,13 +5,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { LogView } from '../../functions/api/shapes.ts';
 import type { AppInput } from '../../functions/apps/schema.ts';
-import { startTestServer, testWebhookSecret } from '../support/server.ts';
+import { makeRepository } from '../support/git-repo.ts';
+import { startTestServer, testWebhookSecret, type TestServer } from '../support/server.ts';
 import { compare, timed, type Comparison } from './measure.ts';
 
 const deliveries = 600;
 const connections = 16;
-/** So many lanes take the deliveries in turn; in each a deployment that builds for long holds the others back. */
+/** So many lanes take the deliveries in turn; what is active in each waits for the one build that goes on for long. */
 const lanes = 20;
 
 /**
@@ -20,6 +22,7 @@ const lanes = 20;
  */
 export async function benchDeliveries(pairs: number): Promise<Comparison> {
   const server = await startTestServer({ env: { LOG_LEVEL: 'error', SLUICE_BUILD_CONCURRENCY: '1' } });
+  const repository = await makeRepository();
   const folder = await mkdtemp(join(tmpdir(), 'sluice-bare-'));
   const bare = spawn(process.execPath, ['test/bench/bare-route.ts'], {
     cwd: new URL('../../', import.meta.url),
@@ -29,8 +32,10 @@ export async function benchDeliveries(pairs: number): Promise<Comparison> {
   try {
     const [chunk] = (await once(bare.stdout, 'data')) as [Buffer];
     const bareUrl = /http:\/\/\S+/.exec(chunk.toString())?.[0] ?? '';
-    for (let lane = 0; lane < lanes; lane += 1) await server.apply(`app-${lane}`, appOf(lane));
-    await flood(server.url, lanes);
+    await blockBuilds(server, repository);
+    for (let lane = 0; lane < lanes; lane += 1)
+      await server.apply(`app-${lane}`, appOf(`https://github.com/bench/app-${lane}`));
+    await flood(server.url, lanes * 2);
     return await compare(
       pairs,
       async () => deliveries / (await timed(async () => await flood(server.url, deliveries))),
@@ -38,16 +43,29 @@ export async function benchDeliveries(pairs: number): Promise<Comparison> {
     );
   } finally {
     bare.kill('SIGKILL');
-    await server.kill();
+    server.child.kill('SIGKILL');
     await server.remove();
+    await repository.remove();
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-function appOf(lane: number): AppInput {
+/** The machine's one place for a build is taken, so that what is measured is the accepting and no build beside it. */
+async function blockBuilds(server: TestServer, repository: Awaited<ReturnType<typeof makeRepository>>): Promise<void> {
+  await repository.commit({ file: '' });
+  await server.apply('blocker', appOf(repository.url));
+  const { id } = await server.deploy({ app: 'blocker', environment: 'dev', source: {} });
+  const isBuilding = async () =>
+    (await server.api<LogView>('GET', `/api/v1/build/${id}/logs`)).body.lines?.some(({ text }) =>
+      text.includes('sleeping'),
+    );
+  while (!(await isBuilding())) await new Promise((resolve) => setTimeout(resolve, 100));
+}
+
+function appOf(repoUrl: string): AppInput {
   return {
-    source: { repoUrl: `https://github.com/bench/app-${lane}` },
-    build: { kind: 'bundle', command: 'sleep 600', timeoutMinutes: 15 },
+    source: { repoUrl },
+    build: { kind: 'bundle', command: 'echo sleeping; sleep 600', timeoutMinutes: 15 },
     runtime: { command: ['true'] },
     environments: [{ name: 'dev', branch: 'main', targets: [{ name: 'web', desiredCount: 0 }] }],
   };

@@ -2,11 +2,13 @@ import { createHmac } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { AppInput } from '../../functions/apps/schema.ts';
 import type { LogView } from '../../functions/api/shapes.ts';
 import { dataIdOf } from '../../local/data-id.ts';
 import { findMarks } from '../../local/process-tree.ts';
 import { makeRepository } from '../support/git-repo.ts';
 import { freePort, startTestServer, testToken, testWebhookSecret, type TestServer } from '../support/server.ts';
+import { until } from '../support/scripted-cloud.ts';
 import { webApp, webFiles } from '../support/web-app.ts';
 
 let server: TestServer;
@@ -15,6 +17,18 @@ let port: number;
 const live = async (path = '/') => await (await fetch(`http://127.0.0.1:${port}${path}`)).text();
 const remoteOf = (url: string) => url.replace('http://', `http://git:${testToken}@`) + '/git/web.git';
 const pushed = (output: string) => /[0-9a-f]{8}-[0-9a-f-]{27}/.exec(output)?.[0] ?? '';
+
+const longBuild = (repoUrl: string): AppInput => ({
+  source: { repoUrl },
+  build: { kind: 'bundle', command: 'echo sleeping; sleep 600' },
+  runtime: { command: ['true'] },
+  environments: [{ name: 'dev', targets: [{ name: 'web', desiredCount: 0 }] }],
+});
+const logged = async (buildId: string, text: string) =>
+  await until(
+    async () => (await server.api<LogView>('GET', `/api/v1/build/${buildId}/logs`)).body.lines ?? [],
+    (lines) => lines.some((line) => line.text === text),
+  );
 
 beforeAll(async () => {
   [server, repo, port] = await Promise.all([startTestServer(), makeRepository(), freePort()]);
@@ -84,7 +98,11 @@ describe('a push', () => {
       commits: [],
       head_commit: { id: commit },
       pusher: { name: 'ann' },
-      repository: { full_name: 'ann/web', clone_url: `${server.url}/git/web.git`, pushed_at: Math.floor(Date.now() / 1000) },
+      repository: {
+        full_name: 'ann/web',
+        clone_url: `${server.url}/git/web.git`,
+        pushed_at: Math.floor(Date.now() / 1000),
+      },
     });
     const deliver = async (id: string, secret = testWebhookSecret) =>
       await fetch(`${server.url}/webhooks/github`, {
@@ -139,6 +157,14 @@ describe('a push', () => {
   });
 });
 
+describe('an image', () => {
+  it('is refused with a clear reason where no engine runs it', async () => {
+    const { id } = await server.deploy({ app: 'web', environment: 'dev', image: 'example/web:1' });
+    const done = await server.ended(id);
+    expect(done).toMatchObject({ status: 'failed', reason: expect.stringContaining('Docker') as string });
+  });
+});
+
 describe('a stop', () => {
   it('drains and stops every task, leaves nothing behind, and the next start brings every target back', async () => {
     const dataId = await dataIdOf(server.data);
@@ -153,6 +179,18 @@ describe('a stop', () => {
       expect(Date.now()).toBeLessThan(deadline);
     }
     expect((await server.environment('web', 'dev')).targets[0]).toMatchObject({ desiredCount: 2 });
+  });
+
+  it('in the middle of a build ends soon, and the next start makes the build again', async () => {
+    await server.apply('long', longBuild(repo.url));
+    const { id } = await server.deploy({ app: 'long', environment: 'dev', source: {} });
+    await logged(id, 'sleeping');
+    expect(await server.stop()).toBe(0);
+    server = await startTestServer({ data: server.data });
+    await logged(`${id}-2`, 'sleeping');
+    expect((await server.api('POST', `/api/v1/deployments/${id}/cancel`)).status).toBe(202);
+    expect(await server.ended(id)).toMatchObject({ status: 'cancelled', build: { id: `${id}-2` } });
+    expect(await findMarks(`${await dataIdOf(server.data)}/build/`)).toEqual([]);
   });
 
   it('has kept every secret out of its log', () => {
