@@ -11,10 +11,10 @@ import { makeRepository } from '../support/git-repo.ts';
 import { startTestServer, testWebhookSecret, type TestServer } from '../support/server.ts';
 import { compare, timed, type Comparison } from './measure.ts';
 
-const deliveries = 600;
-const connections = 16;
-/** So many lanes take the deliveries in turn; what is active in each waits for the one build that goes on for long. */
-const lanes = 20;
+const deliveries = 1200;
+const connections = 32;
+/** Each connection has two lanes of its own, as pushes of one branch come in order; what is active waits for the build place. */
+const lanes = 2 * connections;
 
 /**
  * Deliveries accepted per second by the real server (every one a new push that queues a deployment and supersedes the
@@ -26,7 +26,12 @@ export async function benchDeliveries(pairs: number): Promise<Comparison> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-bare-'));
   const bare = spawn(process.execPath, ['test/bench/bare-route.ts'], {
     cwd: new URL('../../', import.meta.url),
-    env: { PATH: process.env['PATH'] ?? '', BENCH_SECRET: testWebhookSecret, BENCH_FOLDER: folder },
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      BENCH_SECRET: testWebhookSecret,
+      BENCH_FOLDER: folder,
+      BENCH_APP: JSON.stringify(appOf('https://github.com/bench/app')),
+    },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   try {
@@ -75,11 +80,9 @@ let clock = 1_700_000_000;
 
 async function flood(url: string, count: number): Promise<void> {
   const agent = new Agent({ keepAlive: true, maxSockets: connections });
-  let sent = 0;
-  const client = async (): Promise<void> => {
-    while (sent < count) {
-      const lane = (sent += 1) % lanes;
-      await deliver(url, { agent, lane });
+  const client = async (_: unknown, connection: number): Promise<void> => {
+    for (let sent = 0; sent < count / connections; sent += 1) {
+      await deliver(url, { agent, lane: connection + (sent % 2) * connections });
     }
   };
   await Promise.all(Array.from({ length: connections }, client));

@@ -17,7 +17,7 @@ const server = createServer((req, res) => {
   if (req.url.startsWith('/slow')) return setTimeout(() => res.end(version), 3000);
   res.end(version);
 });
-server.listen(Number(process.env.PORT), '127.0.0.1');
+server.listen(Number(process.env.PORT), process.env.HOST ?? '0.0.0.0');
 process.on('SIGTERM', () => server.close(() => process.exit(0)));
 if (behaviour === 'dies') setTimeout(() => process.exit(3), 700);
 `;

@@ -1,0 +1,78 @@
+import { cpus, release, totalmem, type } from 'node:os';
+import { execa } from 'execa';
+import { findEngine } from '../../local/engine.ts';
+import { benchDeliveries } from './deliveries.ts';
+import type { Comparison } from './measure.ts';
+import { benchMemory, benchOrchestration } from './orchestration.ts';
+import { benchPushToLive } from './push-to-live.ts';
+
+/**
+ * `npm run bench`: each figure is the median of pairs measured in turn on one machine, told as a ratio. Nothing here
+ * fails for being slow: a machine may be, and a goal that is missed is printed as missed. `BENCH_BASE_IMAGE` names the
+ * image to build on; without an engine or that image the image's part is left out, and said so.
+ */
+const pairs = Number(process.env['BENCH_PAIRS'] ?? 5);
+const say = (text: string) => void process.stdout.write(`${text}\n`);
+const only = process.argv.slice(2);
+const wanted = (name: string) => only.length === 0 || only.includes(name);
+
+const engine = await findEngine('auto', process.env);
+const base = process.env['BENCH_BASE_IMAGE'] ?? 'node:24-alpine';
+const hasBase =
+  engine !== undefined && (await execa(engine.bin, ['image', 'inspect', base], { reject: false })).exitCode === 0;
+const [cpu] = cpus();
+say(`${cpus().length} × ${cpu?.model ?? 'unknown'}, ${Math.round(totalmem() / 1024 ** 3)} GiB, ${type()} ${release()}`);
+say(
+  `Node ${process.version}, ${(await execa('git', ['--version'])).stdout}, ${engine ? `${engine.kind}${engine.buildKit ? ' with BuildKit' : ''}` : 'no container engine'}`,
+);
+say(`Medians of ${pairs} pairs, ours and theirs in turn\n`);
+
+type Line = {
+  readonly name: string;
+  readonly unit: string;
+  readonly goal: string;
+  readonly meets: (ratio: number) => boolean;
+};
+const show = ({ name, unit, goal, meets }: Line, { ours, theirs, ratio }: Comparison) =>
+  say(
+    `${name}\n  ours ${ours.toFixed(3)} ${unit}, theirs ${theirs.toFixed(3)} ${unit}, ratio ${ratio.toFixed(2)} (goal ${goal}: ${meets(ratio) ? 'met' : 'missed'})`,
+  );
+
+const atMost = (limit: number) => ({ goal: `≤ ${limit.toFixed(2)}`, meets: (ratio: number) => ratio <= limit });
+if (wanted('bundle')) {
+  show(
+    { name: 'push to live, a bundle, against a shell script', unit: 's', ...atMost(1.1) },
+    await benchPushToLive('bundle', pairs),
+  );
+}
+if (wanted('image')) {
+  if (engine && hasBase) {
+    show(
+      { name: 'push to live, an image, against a shell script', unit: 's', ...atMost(1.1) },
+      await benchPushToLive('image', pairs, { engine, base }),
+    );
+  } else
+    say(
+      `push to live, an image: left out, ${engine ? `the image ${base} is not here (BENCH_BASE_IMAGE)` : 'no container engine answers'}`,
+    );
+}
+if (wanted('deliveries')) {
+  const atLeast = { goal: '≥ 0.60', meets: (ratio: number) => ratio >= 0.6 };
+  show(
+    { name: 'deliveries accepted, against a bare route with the same HMAC and writes', unit: '/s', ...atLeast },
+    await benchDeliveries(pairs),
+  );
+}
+if (wanted('orchestration')) {
+  show(
+    { name: 'orchestration of one deployment, 1,000 apps against 1', unit: 's', ...atMost(1.1) },
+    await benchOrchestration(pairs),
+  );
+}
+if (wanted('memory')) {
+  const told = { goal: 'none', meets: () => true };
+  show(
+    { name: 'resident memory of the idle server, against an empty Node process', unit: 'MiB', ...told },
+    await benchMemory(),
+  );
+}
