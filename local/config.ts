@@ -15,6 +15,8 @@ export type Config = {
   readonly webhookSecret: string | undefined;
   readonly engine: 'auto' | 'docker' | 'process';
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  /** `auto`: text for a person at a terminal, JSON lines elsewhere. */
+  readonly logFormat: 'auto' | 'json' | 'text';
   /** Whether artifacts may be fetched from loopback and private addresses. */
   readonly fetchAllowPrivate: boolean;
   /** Where apps are reached by host name; undefined: nowhere. */
@@ -30,7 +32,8 @@ const credential = v.pipe(
   v.regex(/^[\x21-\x7e]{16,512}$/, '16 to 512 printable ASCII characters without blanks'),
 );
 
-const schemas = {
+/** Every setting by the name of its variable; the README's table is held to it. */
+export const settings = {
   PORT: v.optional(port(0), '4600'),
   HOST: v.optional(v.pipe(v.string(), v.check(isHost, 'an IP address or a host name')), '127.0.0.1'),
   SLUICE_DATA: v.optional(
@@ -47,6 +50,7 @@ const schemas = {
     v.picklist(['debug', 'info', 'warn', 'error', 'silent'], 'debug, info, warn, error or silent'),
     'info',
   ),
+  LOG_FORMAT: v.optional(v.picklist(['auto', 'json', 'text'], 'auto, json or text'), 'auto'),
   SLUICE_FETCH_ALLOW_PRIVATE: v.optional(v.picklist(['true', 'false'], 'true or false'), 'false'),
   SLUICE_INGRESS_PORT: v.optional(port(0)),
   SLUICE_BUILD_CONCURRENCY: v.optional(number(1, 64)),
@@ -61,12 +65,12 @@ const neverEmpty: readonly string[] = ['SLUICE_ADMIN_TOKEN', 'SLUICE_WEBHOOK_SEC
  */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const given = Object.fromEntries(
-    Object.keys(schemas).flatMap((name) => {
+    Object.keys(settings).flatMap((name) => {
       const value = env[name];
       return value === undefined || (value === '' && !neverEmpty.includes(name)) ? [] : [[name, value]];
     }),
   );
-  const result = v.safeParse(v.object(schemas), given);
+  const result = v.safeParse(v.object(settings), given);
   if (!result.success) throw wrong(result.issues.map(issueOf));
   const values = result.output;
   return {
@@ -77,6 +81,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     webhookSecret: values.SLUICE_WEBHOOK_SECRET,
     engine: values.SLUICE_ENGINE,
     logLevel: values.LOG_LEVEL,
+    logFormat: values.LOG_FORMAT,
     fetchAllowPrivate: values.SLUICE_FETCH_ALLOW_PRIVATE === 'true',
     ingressPort: values.SLUICE_INGRESS_PORT,
     buildConcurrency: values.SLUICE_BUILD_CONCURRENCY,

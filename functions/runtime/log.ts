@@ -1,4 +1,5 @@
-import { destination, pino, type Logger } from 'pino';
+import { destination, pino, type DestinationStream, type Logger } from 'pino';
+import { terminalLine, type LogEntry } from './terminal-line.ts';
 
 /** Structured logs: a message that does not vary, and fields that do. */
 export interface Log {
@@ -17,18 +18,34 @@ const secretFields = ['authorization', 'cookie', 'token', 'password', 'secret', 
 
 /** JSON lines on a file descriptor (default 1, standard output). */
 export function jsonLog(options: { level: LogLevel; fd?: number }): Log {
-  const root = pino(
-    {
-      level: options.level,
-      base: null,
-      messageKey: 'message',
-      timestamp: () => `,"time":"${new Date().toISOString()}"`,
-      formatters: { level: (label) => ({ level: label }) },
-      redact: { paths: secretFields.flatMap((name) => [name, `*.${name}`]), censor: '***' },
-    },
-    destination({ fd: options.fd ?? 1, sync: true }),
+  return logTo(destination({ fd: options.fd ?? 1, sync: true }), options.level);
+}
+
+/** Short lines for a person at a terminal; requests that only read, and went well, are shown at `debug` alone. */
+export function terminalLog(options: { level: LogLevel; write: (text: string) => void }): Log {
+  const withReads = options.level === 'debug';
+  const write = (json: string) => {
+    const line = terminalLine(JSON.parse(json) as LogEntry, { withReads });
+    if (line !== undefined) options.write(`${line}\n`);
+  };
+  return logTo({ write }, options.level);
+}
+
+/** Both forms come of the same JSON, so that what is never written is written in neither. */
+function logTo(stream: DestinationStream, level: LogLevel): Log {
+  return wrap(
+    pino(
+      {
+        level,
+        base: null,
+        messageKey: 'message',
+        timestamp: () => `,"time":"${new Date().toISOString()}"`,
+        formatters: { level: (label) => ({ level: label }) },
+        redact: { paths: secretFields.flatMap((name) => [name, `*.${name}`]), censor: '***' },
+      },
+      stream,
+    ),
   );
-  return wrap(root);
 }
 
 /** A log that keeps nothing. */

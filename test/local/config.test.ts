@@ -24,6 +24,7 @@ describe('the configuration', () => {
       webhookSecret: undefined,
       engine: 'auto',
       logLevel: 'info',
+      logFormat: 'auto',
       fetchAllowPrivate: false,
       ingressPort: undefined,
       buildConcurrency: undefined,
@@ -39,6 +40,7 @@ describe('the configuration', () => {
       SLUICE_WEBHOOK_SECRET: 'a-secret-of-enough-length',
       SLUICE_ENGINE: 'process',
       LOG_LEVEL: 'silent',
+      LOG_FORMAT: 'text',
       SLUICE_FETCH_ALLOW_PRIVATE: 'true',
       SLUICE_INGRESS_PORT: '8080',
       SLUICE_BUILD_CONCURRENCY: '2',
@@ -51,6 +53,7 @@ describe('the configuration', () => {
       webhookSecret: 'a-secret-of-enough-length',
       engine: 'process',
       logLevel: 'silent',
+      logFormat: 'text',
       fetchAllowPrivate: true,
       ingressPort: 8080,
       buildConcurrency: 2,
@@ -88,7 +91,15 @@ describe('the configuration', () => {
   });
 
   it('gives a configuration or a Problem, whatever the variables hold', () => {
-    const names = ['PORT', 'HOST', 'SLUICE_DATA', 'SLUICE_ENGINE', 'LOG_LEVEL', 'SLUICE_BUILD_CONCURRENCY'];
+    const names = [
+      'PORT',
+      'HOST',
+      'SLUICE_DATA',
+      'SLUICE_ENGINE',
+      'LOG_LEVEL',
+      'LOG_FORMAT',
+      'SLUICE_BUILD_CONCURRENCY',
+    ];
     const attempts = fc.check(
       fc.property(fc.dictionary(fc.constantFrom(...names), fc.string()), (env) => {
         try {
