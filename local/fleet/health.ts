@@ -11,13 +11,13 @@ export type HealthWatch = {
 export type CheckFailure = { readonly what: string; readonly answered: boolean };
 
 /** The pause between checks of a task that is still starting, so that a start is not slowed by a long interval. */
-const startIntervalMs = 100;
+const startIntervalMs = 25;
 
 /**
  * Checks a task over HTTP from its start until it is unhealthy or the returned function is called.
  *
  * `healthyThreshold` successes in a row make it healthy, `unhealthyThreshold` failures in a row unhealthy. Until it is
- * healthy and within `graceSeconds` failures do not count, and checks follow each other by `min(interval, 100 ms)`
+ * healthy and within `graceSeconds` failures do not count, and checks follow each other by `min(interval, 25 ms)`
  * (Docker's start period and start interval); later by `intervalSeconds`. Only a 2xx answer is a success: a redirect
  * (to a log-in page, to https) says nothing about the app.
  */
