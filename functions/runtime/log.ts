@@ -57,7 +57,7 @@ export const silentLog: Log = {
   with: () => silentLog,
 };
 
-function wrap(logger: Logger<never>): Log {
+function wrap(logger: Logger): Log {
   return {
     debug: (message, fields) => logger.debug(fields ?? {}, message),
     info: (message, fields) => logger.info(fields ?? {}, message),

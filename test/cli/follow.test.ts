@@ -70,6 +70,24 @@ describe('following where there is no terminal', () => {
   });
 });
 
+describe('following an app and an environment', () => {
+  const list = 'GET /api/v1/deployments';
+
+  it('is following the newest deployment there', async () => {
+    wholeStory();
+    server.on(list, { body: { items: [deployment()], next: 'more' } });
+    expect(await runCli(['follow', 'web', 'dev'], worldFor())).toBe(0);
+    expect(server.calls(list)[0]?.url).toContain('app=web&environment=dev&limit=1');
+  });
+
+  it('is wrong use where nothing has been deployed', async () => {
+    server.on(list, { body: { items: [], next: null } });
+    const world = worldFor();
+    expect(await runCli(['follow', 'web', 'dev'], world)).toBe(2);
+    expect(world.err()).toContain('Nothing has been deployed to dev of web.');
+  });
+});
+
 describe('the end', () => {
   it.each([
     ['succeeded', 0, 'succeeded after 42 s.'],

@@ -10,7 +10,7 @@ afterEach(() => void vi.useRealTimers());
 
 describe('a request to stop', () => {
   it('is the first signal; the same one passed on by npm is not another', async () => {
-    const [source, atOnce] = [new EventEmitter(), vi.fn()];
+    const [source, atOnce] = [new EventEmitter(), vi.fn<() => void>()];
     const stop = stopRequest(source, atOnce);
     source.emit('SIGINT');
     source.emit('SIGINT');
@@ -20,7 +20,7 @@ describe('a request to stop', () => {
 
   it('is urgent when Ctrl-C is pressed again, and not when SIGTERM comes again', () => {
     vi.useFakeTimers({ toFake: ['performance'] });
-    const [source, atOnce] = [new EventEmitter(), vi.fn()];
+    const [source, atOnce] = [new EventEmitter(), vi.fn<() => void>()];
     void stopRequest(source, atOnce);
     source.emit('SIGTERM');
     vi.advanceTimersByTime(5000);
