@@ -1,9 +1,13 @@
 import type { Deployment, TargetProgress } from '../deployments/deployment.ts';
+import { isEnd } from '../deployments/state.ts';
 import { changeDeployment, tell } from '../deployments/store.ts';
 import type { RolloutCounts, RolloutObservation } from '../ports/fleet.ts';
 import type { Ports } from '../ports/ports.ts';
 
-/** How the rollout on one target stands, told in the deployment; nothing is written when nothing changed. */
+/**
+ * How the rollout on one target stands, told in the deployment; nothing is written when nothing changed, nor after its
+ * end: a step that was still on its way then has nothing to tell any more.
+ */
 export async function recordProgress(
   ports: Pick<Ports, 'records' | 'clock'>,
   deploymentId: string,
@@ -12,7 +16,7 @@ export async function recordProgress(
   const { target, observation } = seen;
   return await changeDeployment(ports.records, deploymentId, (deployment) => {
     const before = deployment.targets.find(({ name }) => name === target);
-    if (!before || isSame(before, observation)) return undefined;
+    if (isEnd(deployment.state) || !before || isSame(before, observation)) return undefined;
     const { status, reason, counts } = observation;
     const targets = deployment.targets.map((entry) =>
       entry === before ? { ...entry, status, reason, counts } : entry,

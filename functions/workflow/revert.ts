@@ -8,6 +8,7 @@ import type { Ports } from '../ports/ports.ts';
 import { recordProgress } from '../rollout/progress.ts';
 import { passBuildTurn } from './build-turns.ts';
 import { wavesOf } from './plan.ts';
+import { rolloutIdOf } from './rollout-id.ts';
 import { causeOf, type CaughtError, type DeploymentInput, type Step } from './step.ts';
 
 type Input = DeploymentInput & { readonly error: CaughtError };
@@ -81,19 +82,25 @@ async function revertTarget(
   return observation;
 }
 
-/** A rollout that was started, and whose start nobody wrote down before the worker was lost, is undone as well. */
+/**
+ * A rollout that was started, and whose start nobody wrote down before the worker was lost, is undone as well. One that
+ * was never started is told to the fleet too: a start that is still on its way comes to nothing then.
+ */
 async function revertUnseen(
   ports: Ports,
   deployment: Deployment,
   target: string,
 ): Promise<RolloutObservation | undefined> {
-  const progress = deployment.targets.find(({ name }) => name === target);
-  if (!progress) return undefined;
+  const rolloutId = rolloutIdOf(deployment, target);
   const ref = deploymentTarget(deployment, target);
-  const observation = await ports.fleet.observeRollout(ref, progress.rolloutId).catch(() => undefined);
-  if (!observation) return undefined;
-  await ports.fleet.revertRollout(ref, progress.rolloutId, 'The deployment is undone');
-  const after = await ports.fleet.observeRollout(ref, progress.rolloutId);
+  const before = await ports.fleet.observeRollout(ref, rolloutId).catch(() => undefined);
+  // Written down before it is undone: run again from here, it must not pass for one that never began.
+  if (before && before.status !== 'reverted') {
+    await recordProgress(ports, deployment.id, { target, observation: before });
+  }
+  await ports.fleet.revertRollout(ref, rolloutId, 'The deployment is undone');
+  const after = await ports.fleet.observeRollout(ref, rolloutId);
+  if (after.status === 'reverted' && (!before || before.status === 'reverted')) return undefined;
   await recordProgress(ports, deployment.id, { target, observation: after });
   return after;
 }

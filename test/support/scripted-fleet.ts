@@ -1,7 +1,7 @@
 import type { Fleet, Revision, RolloutInput, RolloutObservation, TargetRef } from '../../functions/ports/fleet.ts';
 import { Problem } from '../../functions/runtime/errors.ts';
 
-type Rollout = { input: RolloutInput; before: Revision | undefined; observation: RolloutObservation };
+type Rollout = { input: RolloutInput | undefined; before: Revision | undefined; observation: RolloutObservation };
 type Place = { revision: Revision | undefined; rollouts: Map<string, Rollout>; failures: number; desired: number };
 
 /** What a script wants of a rollout: how it ends, or nothing: then it stays in progress. */
@@ -45,7 +45,7 @@ export function scriptedFleet(options: { script: () => FleetScript; onChange: (r
       failed: status === 'failed' ? 3 : 0,
     };
     rollout.observation = { status, reason, counts, marker: `${status}/${reason}` };
-    if (status === 'succeeded') place.revision = rollout.input.revision;
+    if (status === 'succeeded') place.revision = rollout.input?.revision;
     if (status === 'reverted') place.revision = rollout.before;
     queueMicrotask(() => options.onChange(id));
   };
@@ -81,8 +81,12 @@ export function scriptedFleet(options: { script: () => FleetScript; onChange: (r
     },
     async revertRollout(ref, id, reason) {
       const place = placeOf(ref);
-      const status = place.rollouts.get(id)?.observation.status;
-      if (status === undefined || status === 'reverted') return;
+      const rollout = place.rollouts.get(id);
+      if (!rollout) {
+        const observation = { status: 'reverted', reason, marker: 'reverted', counts: noCounts } as const;
+        place.rollouts.set(id, { input: undefined, before: place.revision, observation });
+      }
+      if (!rollout || rollout.observation.status === 'reverted') return;
       calls.push(`revert ${ref.target.name}`);
       setImmediate(() => become(place, id, { status: 'reverted', reason }));
     },
