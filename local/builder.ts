@@ -148,7 +148,7 @@ function needsEngine({ spec: { work } }: BuildRequest): boolean {
 }
 
 function noEngine(): Problem {
-  const instead = 'Start Docker or Podman, or let the app be built as a bundle (build.kind "bundle").';
+  const instead = 'Start Docker or Podman, or let the app be built as a bundle (build.kind "bundle")';
   return new Problem('unsupported', `No container engine answers on this machine, so it has no images. ${instead}`);
 }
 

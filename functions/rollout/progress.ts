@@ -52,7 +52,7 @@ function describe(target: string, { status, reason, counts }: Omit<RolloutObserv
     case 'failed':
       return `${target}: the rollout failed, and the old revision is put back`;
     case 'reverted':
-      return `${target}: the old revision serves again`;
+      return `${target}: ${desired > 0 ? 'the old revision serves again' : 'the new tasks are stopped; none served before'}`;
     case 'revert_failed':
       return `${target}: the old revision could not be put back: ${reason}`;
   }
