@@ -1,9 +1,11 @@
 import type { Ports } from '../ports/ports.ts';
 import { Problem } from '../runtime/errors.ts';
+import type { EpochMs } from '../runtime/units.ts';
 import type { Deployment } from './deployment.ts';
 import { deploymentLane, enter, leave, type Entering } from './lane-store.ts';
 import type { Entered } from './lane.ts';
 import { measureDeployment } from './measure.ts';
+import { rememberRelease } from './releases.ts';
 import { ForbiddenTransition, isEnd, type End } from './state.ts';
 import { advance, changeDeployment, findDeployment } from './store.ts';
 
@@ -35,8 +37,12 @@ export async function takeTurn(
   return entered;
 }
 
-/** Frees the lane of a deployment that has ended, gives it to whoever waits next, and calls the deployment settled. */
+/**
+ * Frees the lane of a deployment that has ended, gives it to whoever waits next, and calls the deployment settled. One
+ * that succeeded is remembered first: the next one may be a rollback.
+ */
 export async function settle(ports: TurnPorts, deployment: Deployment): Promise<void> {
+  if (deployment.state.status === 'succeeded') await remember(ports, deployment, deployment.state.endedAt);
   let granted = await leave(ports.records, laneOf(deployment), deployment.id);
   await changeDeployment(ports.records, deployment.id, (found) =>
     found.settled ? undefined : { ...found, settled: true },
@@ -68,6 +74,12 @@ export async function endDeployment(
   const deployment = await advance(ports.records, { id, at, event, text: end.reason, with: noteEnd });
   if (isNow) ports.metrics.deploymentEnded(measureDeployment(deployment));
   return deployment;
+}
+
+async function remember(ports: TurnPorts, deployment: Deployment, at: EpochMs): Promise<void> {
+  const { id, app, environment, request } = deployment;
+  const restores = request.kind === 'revision' ? { restores: request.deploymentId } : {};
+  await rememberRelease(ports.records, { app, environment }, { deploymentId: id, at, ...restores });
 }
 
 /** Ends one whose place in the lane is gone already; one that has begun cannot have lost it and is left alone. */

@@ -1,5 +1,4 @@
 import type { Deployment } from '../deployments/deployment.ts';
-import { rememberRelease } from '../deployments/releases.ts';
 import { isEnd, type End } from '../deployments/state.ts';
 import { getDeployment } from '../deployments/store.ts';
 import { endDeployment, settle } from '../deployments/turn.ts';
@@ -9,11 +8,6 @@ import type { DeploymentInput, Step } from './step.ts';
 export const finish: Step<DeploymentInput> = async (ports, { deploymentId }) => {
   const deployment = await getDeployment(ports.records, deploymentId);
   const ended = isEnd(deployment.state) ? deployment : await endDeployment(ports, deploymentId, endOf(deployment));
-  if (ended.state.status === 'succeeded') {
-    const { app, environment, request } = ended;
-    const restores = request.kind === 'revision' ? { restores: request.deploymentId } : {};
-    await rememberRelease(ports.records, { app, environment }, { deploymentId, at: ended.state.endedAt, ...restores });
-  }
   await settle(ports, ended);
   ports.log.info('deployment ended', {
     deploymentId,
