@@ -6,6 +6,7 @@ import type { Deployment } from '../deployments/deployment.ts';
 import { advance, changeDeployment, getDeployment, tell } from '../deployments/store.ts';
 import type { Ports } from '../ports/ports.ts';
 import { Problem, StepFailed } from '../runtime/errors.ts';
+import { passBuildTurn } from './build-turns.ts';
 import { getWanted, stillWanted, type DeploymentInput, type Step } from './step.ts';
 
 const maxAttempts = 5;
@@ -13,14 +14,20 @@ const maxAttempts = 5;
 /** Finds an artifact that fits already, or says what to build. */
 export const resolve: Step<DeploymentInput> = async (ports, { deploymentId }) => {
   const deployment = await getWanted(ports, deploymentId);
-  if (deployment.artifact) return { needsBuild: false, build: null };
+  if (deployment.artifact) return await withoutBuild(ports, deployment);
   const artifact = await findUsable(ports, deployment);
   if (artifact) {
     await useArtifact(ports, deployment, artifact);
-    return { needsBuild: false, build: null };
+    return await withoutBuild(ports, deployment);
   }
   return { needsBuild: true, build: await openBuild(ports, deployment) };
 };
+
+/** An earlier run of the workflow may have been lost in its build's place, which nobody else would give back. */
+async function withoutBuild(ports: Ports, { app, id }: Deployment) {
+  await passBuildTurn(ports, app, id);
+  return { needsBuild: false, build: null };
+}
 
 async function findUsable(ports: Ports, deployment: Deployment): Promise<Artifact | undefined> {
   const { request, app } = deployment;
