@@ -15,6 +15,8 @@ const project = (name: string, folders: readonly string[], testTimeout: number) 
  */
 export default defineConfig({
   test: {
+    // Most of the time is waiting (for a drain, a time limit, a container), so more run at once than there are cores.
+    maxWorkers: 4,
     projects: [
       project(
         'unit',
