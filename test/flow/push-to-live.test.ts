@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
+import { get } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AppInput } from '../../functions/apps/schema.ts';
@@ -14,7 +15,17 @@ import { webApp, webFiles } from '../support/web-app.ts';
 let server: TestServer;
 let repo: Awaited<ReturnType<typeof makeRepository>>;
 let port: number;
+let ingressPort: number;
 const live = async (path = '/') => await (await fetch(`http://127.0.0.1:${port}${path}`)).text();
+/** What the shared ingress answers to that host name. */
+const byHost = async (host: string) =>
+  await new Promise<{ status: number; text: string }>((resolve, reject) => {
+    get({ host: '127.0.0.1', port: ingressPort, headers: { host }, agent: false }, (response) => {
+      let text = '';
+      response.on('data', (chunk: Buffer) => (text += chunk.toString()));
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
+    }).on('error', reject);
+  });
 const remoteOf = (url: string) => url.replace('http://', `http://git:${testToken}@`) + '/git/web.git';
 const pushed = (output: string) => /[0-9a-f]{8}-[0-9a-f-]{27}/.exec(output)?.[0] ?? '';
 
@@ -31,8 +42,13 @@ const logged = async (buildId: string, text: string) =>
   );
 
 beforeAll(async () => {
-  [server, repo, port] = await Promise.all([startTestServer(), makeRepository(), freePort()]);
-  await server.apply('web', webApp({ repoUrl: `${server.url}/git/web.git`, listenPort: port }));
+  [repo, port, ingressPort] = await Promise.all([makeRepository(), freePort(), freePort()]);
+  server = await startTestServer({ env: { SLUICE_INGRESS_PORT: String(ingressPort) } });
+  const app = webApp({ repoUrl: `${server.url}/git/web.git`, listenPort: port });
+  await server.apply('web', {
+    ...app,
+    environments: app.environments.map((one) => ({ ...one, domains: ['web.example'] })),
+  });
 });
 afterAll(async () => {
   await repo.remove();
@@ -47,6 +63,8 @@ describe('a push', () => {
     expect(done).toMatchObject({ status: 'succeeded', commit, trigger: { kind: 'push', ref: 'refs/heads/main' } });
     expect(output).toContain(`sluice follow ${done.id}`);
     expect(await live()).toBe('one');
+    expect(await byHost('WEB.example:80')).toEqual({ status: 200, text: 'one' });
+    expect((await byHost('other.example')).status).toBeGreaterThanOrEqual(400);
     expect(done.timeline.map(({ kind }) => kind).filter((kind) => kind !== 'target' && kind !== 'build')).toEqual([
       'queued',
       'building',
