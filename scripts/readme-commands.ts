@@ -21,6 +21,7 @@ const root = fileURLToPath(new URL('../', import.meta.url));
 const commandMs = 300_000;
 const readyMs = 60_000;
 const portsUsed = [4600, 9001];
+const copyOptions = { recursive: true, verbatimSymlinks: true } as const;
 const say = (text: string) => void process.stdout.write(`${text}\n`);
 
 type Stage = { readonly folder: string; readonly clone: string; readonly env: Record<string, string> };
@@ -57,8 +58,6 @@ async function walk(file: string): Promise<void> {
     await rm(stage.folder, { recursive: true, force: true });
   }
 }
-
-const copyOptions = { recursive: true, verbatimSymlinks: true } as const;
 
 function count(isFine: boolean, { text }: Command): void {
   if (isFine) passed += 1;
