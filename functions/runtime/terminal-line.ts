@@ -14,7 +14,7 @@ export function terminalLine(entry: LogEntry, { withReads }: { withReads: boolea
   const { level, time, message, ...fields } = entry;
   if (message === 'request')
     return isQuietRead(fields) && !withReads ? undefined : join(time, level, requestText(fields));
-  return join(time, level, [plain(message), ...Object.entries(fields).map(fieldText)].join('  '));
+  return join(time, level, [plain(message), ...Object.entries(fields).filter(isTold).map(fieldText)].join('  '));
 }
 
 function join(time: string, level: string, text: string): string {
@@ -36,6 +36,10 @@ function requestText({ method, route, status, ms, principal, requestId }: Fields
   const by = typeof principal === 'string' ? `, by ${principal}` : '';
   const id = Number(status) >= 500 ? `, request ${String(requestId)}` : '';
   return plain(`${String(method)} ${String(route)} ${String(status)} in ${String(ms)} ms${by}${id}`);
+}
+
+function isTold([, value]: readonly [string, unknown]): boolean {
+  return value !== '' && value !== null;
 }
 
 function fieldText([name, value]: readonly [string, unknown]): string {

@@ -12,7 +12,7 @@ const request = { requestId: 'r-1', method: 'GET', route: '/health', status: 200
 describe('the log at a terminal', () => {
   it('is the time, the message and its fields; a level only where it is not info', () => {
     const lines = shown((log) => {
-      log.info('ready', { url: 'http://127.0.0.1:4600', engine: 'docker' });
+      log.info('ready', { url: 'http://127.0.0.1:4600', engine: 'docker', reason: '' });
       log.with({ app: 'web' }).warn('a task failed', { reason: 'exited with code 1', count: 2 });
     });
     expect(lines).toEqual([
