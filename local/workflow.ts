@@ -36,6 +36,8 @@ export function localWorkflow(options: LocalWorkflowOptions): Workflow & { close
   const machine = new StateMachine(options.definition);
   const running = new Map<string, Promise<void>>();
   const waiting = new Map<string, PromiseWithResolvers<Json>>();
+  /** The token by which each place of an execution waits. */
+  const places = new Map<string, string>();
   const inFlight = new Set<Promise<unknown>>();
   let tokens = 0;
   let isClosed = false;
@@ -56,12 +58,18 @@ export function localWorkflow(options: LocalWorkflowOptions): Workflow & { close
   const awaitToken = async (payload: Json & { step: string }): Promise<Json> => {
     const token = `${payload['deploymentId'] as string}/${(tokens += 1)}`;
     const answer = Promise.withResolvers<Json>();
+    // An answer that comes before the step is over is nobody's unhandled failure: it is waited for below.
+    answer.promise.catch(() => {});
+    // One that took too long is entered anew: nobody waits with its token before any more.
+    waiting.delete(places.get(placeOf(payload)) ?? '');
+    places.set(placeOf(payload), token);
     waiting.set(token, answer);
     try {
       await guard(() => options.runStep({ ...payload, token }));
       return await answer.promise;
     } finally {
       waiting.delete(token);
+      if (places.get(placeOf(payload)) === token) places.delete(placeOf(payload));
     }
   };
 
@@ -111,6 +119,11 @@ export function localWorkflow(options: LocalWorkflowOptions): Workflow & { close
       await Promise.allSettled(inFlight);
     },
   };
+}
+
+/** Where in an execution a payload waits: once at a time. */
+function placeOf({ deploymentId, step, target }: Json): string {
+  return JSON.stringify([deploymentId, step, target]);
 }
 
 type Guards = {
