@@ -72,7 +72,8 @@ async function useArtifact(ports: Ports, deployment: Deployment, artifact: Artif
           {
             ...found,
             artifact: artifact.digest,
-            ...(artifact.origin.kind === 'build' ? { commit: artifact.origin.commit } : {}),
+            // Another commit may have made the same artifact first.
+            ...(!found.commit && artifact.origin.kind === 'build' ? { commit: artifact.origin.commit } : {}),
           },
           { at: ports.clock(), kind: 'build', text },
         ),
