@@ -8,7 +8,7 @@ import { changeDeployment, getDeployment, tell } from '../deployments/store.ts';
 import type { Ports } from '../ports/ports.ts';
 import { StepFailed } from '../runtime/errors.ts';
 import { passBuildTurn } from './build-turns.ts';
-import { stillWanted, type DeploymentInput, type Step } from './step.ts';
+import { maxReasonCharacters, stillWanted, type DeploymentInput, type Step } from './step.ts';
 
 type Input = DeploymentInput & { readonly buildId: string; readonly built: unknown };
 
@@ -168,5 +168,6 @@ function parseJson(text: string): unknown {
 
 function reasonOf(built: Built): string {
   const messages = built.Phases.flatMap(({ Contexts }) => Contexts.map(({ Message }) => Message ?? ''));
-  return messages.findLast((message) => message !== '') ?? `The build ended as ${built.BuildStatus}`;
+  const said = messages.findLast((message) => message !== '') ?? `The build ended as ${built.BuildStatus}`;
+  return said.slice(0, maxReasonCharacters);
 }

@@ -15,10 +15,13 @@ export type TargetInput = DeploymentInput & { readonly target: string };
 /** What a Catch passes on. */
 export type CaughtError = { readonly Error: string; readonly Cause?: string };
 
+/** What somebody else has to say is cut to this: a record has its limit, and its deployment must always be able to end. */
+export const maxReasonCharacters = 2000;
+
 /** The sentence in a caught error: a Lambda's arrives as the JSON of its errorMessage, ours from a token as it is. */
 export function causeOf({ Error: name, Cause }: CaughtError): string {
   const message = /^\s*\{/.test(Cause ?? '') ? errorMessageIn(Cause ?? '') : Cause;
-  return message || name;
+  return (message || name).slice(0, maxReasonCharacters);
 }
 
 function errorMessageIn(json: string): string | undefined {
