@@ -42,7 +42,7 @@ async function refuseFailures(ports: Ports, deployment: Deployment): Promise<voi
   );
   for (const { name, view } of views) {
     const isWorse = view.failures > (failuresBefore?.[name] ?? view.failures);
-    const isOther = view.revision !== undefined && view.revision.id !== deployment.revision?.id;
+    const isOther = view.revision?.id !== deployment.revision?.id;
     if (isWorse)
       throw new StepFailed(
         'GateFailed',
