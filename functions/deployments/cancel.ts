@@ -1,9 +1,9 @@
 import type { Ports } from '../ports/ports.ts';
 import { Problem } from '../runtime/errors.ts';
 import type { Deployment } from './deployment.ts';
-import { buildLane, leave, readLane } from './lane-store.ts';
-import { isEnd } from './state.ts';
-import { changeDeployment, getDeployment, tell } from './store.ts';
+import { buildLane, readLane } from './lane-store.ts';
+import { ForbiddenTransition, isEnd } from './state.ts';
+import { changeDeployment, findDeployment, getDeployment, tell } from './store.ts';
 import { endDeployment, settle, type TurnPorts } from './turn.ts';
 import { wakeRollout } from './wake.ts';
 
@@ -21,10 +21,30 @@ export async function cancelDeployment(
   const found = await getDeployment(ports.records, input.id);
   if (found.state.status === 'cancelled') return found;
   if (isEnd(found.state)) throw new Problem('conflict', `The deployment has ended already: ${found.state.status}`);
-  const asked = await askToCancel(ports, input);
-  if (asked.state.status === 'queued') return await endQueued(ports, asked, input.actor);
-  await stopWork(ports, asked);
-  return await getDeployment(ports.records, input.id);
+  return await carryOut(ports, await askToCancel(ports, input));
+}
+
+/** Cancels those that have not ended by themselves, in that order. */
+export async function cancelOpen(
+  ports: CancelPorts,
+  input: { readonly ids: readonly string[]; readonly actor: string },
+): Promise<void> {
+  for (const id of input.ids) {
+    const found = await findDeployment(ports.records, id);
+    if (found && !isEnd(found.state)) await carryOut(ports, await askToCancel(ports, { id, actor: input.actor }));
+  }
+}
+
+/**
+ * Does what a cancellation that was asked for needs, if one was; again, where whoever asked was lost, or came a moment
+ * too early. Answers with the deployment as it is then.
+ */
+export async function carryOut(ports: CancelPorts, deployment: Deployment): Promise<Deployment> {
+  if (!deployment.cancel || isEnd(deployment.state)) return deployment;
+  if (deployment.state.status !== 'queued' || !(await endQueued(ports, deployment.id, deployment.cancel.by))) {
+    await stopWork(ports, await getDeployment(ports.records, deployment.id));
+  }
+  return await getDeployment(ports.records, deployment.id);
 }
 
 /** Says in the record that it is to be cancelled: whatever step comes next sees it. */
@@ -37,11 +57,16 @@ async function askToCancel(ports: CancelPorts, input: { id: string; actor: strin
   });
 }
 
-async function endQueued(ports: CancelPorts, deployment: Deployment, actor: string): Promise<Deployment> {
-  const reason = `Cancelled by ${actor} before it began`;
-  const ended = await endDeployment(ports, deployment.id, { status: 'cancelled', reason });
-  await settle(ports, ended);
-  return await getDeployment(ports.records, deployment.id);
+/** False when it has begun to roll meanwhile: then it is its workflow that undoes and ends it. */
+async function endQueued(ports: CancelPorts, id: string, actor: string): Promise<boolean> {
+  try {
+    const reason = `Cancelled by ${actor} before it began`;
+    await settle(ports, await endDeployment(ports, id, { status: 'cancelled', reason }));
+    return true;
+  } catch (error) {
+    if (error instanceof ForbiddenTransition) return false;
+    throw error;
+  }
 }
 
 /** Stops a running build, and wakes whatever the workflow waits for, so that it sees the cancellation now. */
@@ -53,10 +78,9 @@ async function stopWork(ports: CancelPorts, deployment: Deployment): Promise<voi
   for (const target of deployment.targets) await wakeRollout(ports, target.rolloutId);
 }
 
+/** Its place in the queue is left by its workflow, which passes on the turn that may have come to it meanwhile. */
 async function stopWaitingForBuild(ports: CancelPorts, deployment: Deployment): Promise<void> {
-  const lane = buildLane(deployment.app);
-  const waiting = (await readLane(ports.records, lane)).queue.find(({ holder }) => holder === deployment.id);
-  if (!waiting?.token) return;
-  await leave(ports.records, lane, deployment.id);
-  await ports.workflow.fail(waiting.token, { name: 'Cancelled', reason: 'Cancelled while it waited to be built' });
+  const { queue } = await readLane(ports.records, buildLane(deployment.app));
+  const token = queue.find(({ holder }) => holder === deployment.id)?.token;
+  if (token) await ports.workflow.fail(token, { name: 'Cancelled', reason: 'Cancelled while it waited to be built' });
 }

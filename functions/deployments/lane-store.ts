@@ -1,6 +1,15 @@
 import { Problem } from '../runtime/errors.ts';
 import type { RecordKey, Records, Stored } from '../ports/records.ts';
-import { emptyLane, enterLane, leaveLane, type Entered, type Lane, type LaneEntry, type LanePush } from './lane.ts';
+import {
+  emptyLane,
+  enterLane,
+  forgetPast,
+  leaveLane,
+  type Entered,
+  type Lane,
+  type LaneEntry,
+  type LanePush,
+} from './lane.ts';
 
 const maxAttempts = 200;
 
@@ -42,15 +51,33 @@ export async function enter(records: Records, name: string, what: Entering): Pro
   return await change(records, { name, decide, ...(what.read ? { read: what.read } : {}) });
 }
 
-/** Takes a holder out of a lane; the entry that becomes active by it, if any. Leaving twice is harmless. */
-export async function leave(records: Records, name: string, holder: string): Promise<LaneEntry | undefined> {
+/**
+ * Takes a holder out of a lane; the entry that becomes active by it, if any. Leaving twice is harmless. With an entry's
+ * token only that entry leaves, and not the same holder who has come again meanwhile.
+ */
+export async function leave(
+  records: Records,
+  name: string,
+  who: Pick<LaneEntry, 'holder' | 'token'>,
+): Promise<LaneEntry | undefined> {
+  const isWho = ({ holder, token }: LaneEntry) =>
+    holder === who.holder && (who.token === undefined || token === who.token);
   const decide = (lane: Lane) => {
-    const isIn = lane.active?.holder === holder || lane.queue.some((entry) => entry.holder === holder);
+    const isIn = [...(lane.active ? [lane.active] : []), ...lane.queue].some(isWho);
     if (!isIn) return { result: undefined, lane };
-    const left = leaveLane(lane, holder);
+    const left = leaveLane(lane, who.holder);
     return { result: left.granted, lane: left.lane };
   };
   return await change(records, { name, decide });
+}
+
+/** Forgets who came through a lane before; who is in it stays. */
+export async function forgetLanePast(records: Records, name: string): Promise<void> {
+  const decide = (lane: Lane) => ({
+    result: undefined,
+    lane: lane.newest || lane.lastPush ? forgetPast(lane) : lane,
+  });
+  await change(records, { name, decide });
 }
 
 function keyOf(name: string): RecordKey {

@@ -38,14 +38,15 @@ export type Entered =
   /** The push is known: `by` stands for it. */
   | { readonly outcome: 'duplicate'; readonly by: string };
 
-/** Brings an entry into a lane; one that is in it keeps its place (a new token replaces the old one). */
+/**
+ * Brings an entry into a lane; one that is in it keeps its place (a new token replaces the old one), and the very same
+ * lane comes back when nothing is new.
+ */
 export function enterLane(lane: Lane, entry: LaneEntry, push?: LanePush): Entered {
-  if (lane.active?.holder === entry.holder) {
-    return { outcome: 'active', lane: { ...lane, active: { ...lane.active, ...entry } }, superseded: [] };
-  }
-  if (lane.queue.some((waiting) => waiting.holder === entry.holder)) {
-    const queue = lane.queue.map((waiting) => (waiting.holder === entry.holder ? { ...waiting, ...entry } : waiting));
-    return { outcome: 'queued', lane: { ...lane, queue }, superseded: [] };
+  const there = [...(lane.active ? [lane.active] : []), ...lane.queue].find(({ holder }) => holder === entry.holder);
+  if (there) {
+    const outcome = there === lane.active ? 'active' : 'queued';
+    return { outcome, lane: isSame(there, entry) ? lane : renewed(lane, there, entry), superseded: [] };
   }
   const known = push && knownPush(lane, push);
   if (known && known.by !== entry.holder) return known;
@@ -66,6 +67,16 @@ export function leaveLane(
   return { lane: { ...lane, active: granted, queue }, granted };
 }
 
+function isSame(there: LaneEntry, { at, supersedes, token }: LaneEntry): boolean {
+  return there.at === at && there.supersedes === supersedes && (token === undefined || there.token === token);
+}
+
+function renewed(lane: Lane, there: LaneEntry, entry: LaneEntry): Lane {
+  const now = { ...there, ...entry };
+  if (there === lane.active) return { ...lane, active: now };
+  return { ...lane, queue: lane.queue.map((waiting) => (waiting === there ? now : waiting)) };
+}
+
 function join(lane: Lane, entry: LaneEntry, push: LanePush | undefined): Entered {
   const superseded = entry.supersedes
     ? lane.queue.filter((waiting) => waiting.supersedes && isOlder(waiting, entry))
@@ -78,6 +89,11 @@ function join(lane: Lane, entry: LaneEntry, push: LanePush | undefined): Entered
     ...(push ? { lastPush: { ...push, holder: entry.holder } } : {}),
   };
   return { outcome: lane.active ? 'queued' : 'active', lane: joined, superseded };
+}
+
+/** The lane without the memory of who came before: for a place that begins anew. */
+export function forgetPast({ active, queue }: Lane): Lane {
+  return { active, queue };
 }
 
 /** Whether a push is the lane's last one come again, or an older one come late. */

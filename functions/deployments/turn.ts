@@ -2,8 +2,8 @@ import type { Ports } from '../ports/ports.ts';
 import { Problem } from '../runtime/errors.ts';
 import type { EpochMs } from '../runtime/units.ts';
 import type { Deployment } from './deployment.ts';
-import { deploymentLane, enter, leave, type Entering } from './lane-store.ts';
-import type { Entered } from './lane.ts';
+import { deploymentLane, enter, leave, readLane, type Entering } from './lane-store.ts';
+import type { Entered, LaneEntry } from './lane.ts';
 import { measureDeployment } from './measure.ts';
 import { rememberRelease } from './releases.ts';
 import { ForbiddenTransition, isEnd, type End } from './state.ts';
@@ -14,7 +14,21 @@ export type TurnPorts = Pick<Ports, 'records' | 'workflow' | 'clock' | 'metrics'
 /** Goes on with a deployment wherever its worker left it; harmless for one whose worker is well. */
 export async function resume(ports: TurnPorts, deployment: Deployment): Promise<void> {
   if (deployment.settled) return;
-  await (isEnd(deployment.state) ? settle(ports, deployment) : takeTurn(ports, deployment));
+  if (isEnd(deployment.state)) return await settle(ports, deployment);
+  const { outcome } = await takeTurn(ports, deployment);
+  const now = await findDeployment(ports.records, deployment.id);
+  // Ended since it was read, it has come back into a lane that it had left.
+  if (now && isEnd(now.state)) await settle(ports, now);
+  else if (outcome === 'queued') await passHolderWhoIsGone(ports, laneOf(deployment));
+}
+
+/** No worker would ever free a lane that is held by a deployment that is settled, or that is not there. */
+async function passHolderWhoIsGone(ports: TurnPorts, lane: string): Promise<void> {
+  const { active } = await readLane(ports.records, lane);
+  const holder = active && (await findDeployment(ports.records, active.holder));
+  if (active && (!holder || holder.settled)) {
+    await grant(ports, lane, await leave(ports.records, lane, { holder: active.holder }));
+  }
 }
 
 /**
@@ -43,10 +57,15 @@ export async function takeTurn(
  */
 export async function settle(ports: TurnPorts, deployment: Deployment): Promise<void> {
   if (deployment.state.status === 'succeeded') await remember(ports, deployment, deployment.state.endedAt);
-  let granted = await leave(ports.records, laneOf(deployment), deployment.id);
+  const granted = await leave(ports.records, laneOf(deployment), { holder: deployment.id });
   await changeDeployment(ports.records, deployment.id, (found) =>
     found.settled ? undefined : { ...found, settled: true },
   );
+  await grant(ports, laneOf(deployment), granted);
+}
+
+async function grant(ports: TurnPorts, lane: string, to: LaneEntry | undefined): Promise<void> {
+  let granted = to;
   while (granted) {
     const next = await findDeployment(ports.records, granted.holder);
     if (next && !isEnd(next.state)) {
@@ -54,20 +73,28 @@ export async function settle(ports: TurnPorts, deployment: Deployment): Promise<
       return;
     }
     // Its turn came after its end (or it was never made): it must not hold the lane.
-    granted = await leave(ports.records, laneOf(deployment), granted.holder);
+    granted = await leave(ports.records, lane, { holder: granted.holder });
   }
 }
 
-/** Gives a deployment its end, unless it has one, and counts it. `settled`: it is in no lane and nothing is left to do. */
+export type Ending = Omit<End, 'endedAt'> & {
+  /** It is in no lane and nothing is left to do. */
+  readonly settled?: boolean;
+  /** Throws when the deployment, as it is at the moment of its end, must not end so. */
+  readonly refuse?: (deployment: Deployment) => unknown;
+};
+
+/** Gives a deployment its end, unless it has one, and counts it. */
 export async function endDeployment(
   ports: TurnPorts,
   id: string,
-  { settled = false, ...end }: Omit<End, 'endedAt'> & { readonly settled?: boolean },
+  { settled = false, refuse, ...end }: Ending,
 ): Promise<Deployment> {
   const at = ports.clock();
   const event = { kind: 'end', end: { ...end, endedAt: at } } as const;
   let isNow = false;
-  const noteEnd = () => {
+  const noteEnd = (found: Deployment) => {
+    refuse?.(found);
     isNow = true;
     return { settled };
   };

@@ -1,4 +1,5 @@
-import { buildLane, leave } from '../deployments/lane-store.ts';
+import { buildLane, leave, readLane } from '../deployments/lane-store.ts';
+import { findDeployment } from '../deployments/store.ts';
 import type { Ports } from '../ports/ports.ts';
 
 /** Gives the app's build place back, and to whoever waits next; harmless when it was given back already. */
@@ -8,9 +9,17 @@ export async function passBuildTurn(
   deploymentId: string,
 ): Promise<void> {
   const lane = buildLane(app);
-  let granted = await leave(ports.records, lane, deploymentId);
-  // One whose waiting state is gone (its machine was restarted) enters again by itself and must not hold the place.
+  let granted = await leave(ports.records, lane, { holder: deploymentId });
+  // One whose waiting state is gone (its machine was restarted) enters again by itself and must not hold the place; the
+  // place it has by having entered again already is another one.
   while (granted && !(granted.token && (await ports.workflow.resume(granted.token, {})))) {
-    granted = await leave(ports.records, lane, granted.holder);
+    granted = await leave(ports.records, lane, granted);
   }
+}
+
+/** Passes the build place on when whoever holds it is settled, or is not there: nobody else would give it back. */
+export async function passBuildTurnOfGone(ports: Pick<Ports, 'records' | 'workflow'>, app: string): Promise<void> {
+  const { active } = await readLane(ports.records, buildLane(app));
+  const holder = active && (await findDeployment(ports.records, active.holder));
+  if (active && (!holder || holder.settled)) await passBuildTurn(ports, app, active.holder);
 }
