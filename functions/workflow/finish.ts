@@ -2,12 +2,13 @@ import type { Deployment } from '../deployments/deployment.ts';
 import { isEnd, type End } from '../deployments/state.ts';
 import { getDeployment } from '../deployments/store.ts';
 import { endDeployment, settle } from '../deployments/turn.ts';
-import type { DeploymentInput, Step } from './step.ts';
+import type { Ports } from '../ports/ports.ts';
+import { stillWanted, type DeploymentInput, type Step } from './step.ts';
 
 /** Gives the deployment its true end and frees its lane. */
 export const finish: Step<DeploymentInput> = async (ports, { deploymentId }) => {
   const deployment = await getDeployment(ports.records, deploymentId);
-  const ended = isEnd(deployment.state) ? deployment : await endDeployment(ports, deploymentId, endOf(deployment));
+  const ended = isEnd(deployment.state) ? deployment : await end(ports, deployment);
   await settle(ports, ended);
   ports.log.info('deployment ended', {
     deploymentId,
@@ -17,6 +18,15 @@ export const finish: Step<DeploymentInput> = async (ports, { deploymentId }) => 
   });
   return { status: ended.state.status };
 };
+
+/** One that was cancelled after the last look is undone: who was told that it is cancelled was told the truth. */
+async function end(ports: Ports, deployment: Deployment): Promise<Deployment> {
+  const ending = endOf(deployment);
+  return await endDeployment(ports, deployment.id, {
+    ...ending,
+    ...(ending.status === 'succeeded' ? { refuse: stillWanted } : {}),
+  });
+}
 
 /** The truth of what happened, from what the deployment knows; pure. */
 export function endOf({ state, targets, cancel }: Deployment): Omit<End, 'endedAt'> {
