@@ -1,3 +1,4 @@
+import { endBuild } from '../builds/store.ts';
 import type { Deployment } from '../deployments/deployment.ts';
 import { isEnd } from '../deployments/state.ts';
 import { advance, getDeployment } from '../deployments/store.ts';
@@ -22,6 +23,7 @@ export const revert: Step<Input> = async (ports, { deploymentId, error }) => {
   await passBuildTurn(ports, deployment.app, deploymentId);
   if (isEnd(deployment.state)) return finished;
   if (deployment.state.status === 'queued' || deployment.state.status === 'building') {
+    await stopBuild(ports, deployment);
     await endDeployment(ports, deploymentId, endBeforeRolling(deployment, error));
     return finished;
   }
@@ -36,6 +38,14 @@ export const revert: Step<Input> = async (ports, { deploymentId, error }) => {
 };
 
 const finished = { done: true, target: '', marker: '' } as const;
+
+/** Nothing of a build goes on under a deployment that has ended, and none stays open that never began. */
+async function stopBuild(ports: Ports, { buildId }: Deployment): Promise<void> {
+  if (!buildId) return;
+  await ports.builder.stop(buildId);
+  const reason = 'Its deployment ended before it did';
+  await endBuild(ports.records, buildId, { status: 'stopped', endedAt: ports.clock(), reason });
+}
 
 function endBeforeRolling({ cancel }: Deployment, error: CaughtError) {
   if (cancel)
