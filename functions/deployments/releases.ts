@@ -42,13 +42,13 @@ export async function forgetReleases(records: Records, app: string, environment:
 }
 
 /**
- * Where a rollback leads; pure. In the middle of a deploy: to what runs now. Else to what ran before it, where a
- * rollback counts as what it restored, so that rolling back twice goes back two steps and not there and back.
+ * Where a rollback leads; pure. In the middle of a deploy (`rolling`, its id): to what ran before that, also when it has
+ * succeeded at this very moment. Else to what ran before what runs now, where a rollback counts as what it restored, so that rolling back twice goes back two steps and not there and back.
  */
-export function rollbackGoal(releases: readonly Release[], isRolling: boolean): Release | undefined {
+export function rollbackGoal(releases: readonly Release[], rolling?: string): Release | undefined {
+  if (rolling !== undefined) return releases.find(({ deploymentId }) => deploymentId !== rolling);
   const [current] = releases;
   if (!current) return undefined;
-  if (isRolling) return current;
   const restored = current.restores ?? current.deploymentId;
   const from = releases.findIndex(({ deploymentId }) => deploymentId === restored);
   return releases.slice(from + 1).find((release) => release.restores === undefined);

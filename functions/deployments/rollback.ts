@@ -1,7 +1,7 @@
 import { getApp } from '../apps/registry.ts';
 import type { Ports } from '../ports/ports.ts';
 import { Problem } from '../runtime/errors.ts';
-import { cancelDeployment } from './cancel.ts';
+import { cancelOpen } from './cancel.ts';
 import type { Deployment } from './deployment.ts';
 import { deploymentLane, readLane } from './lane-store.ts';
 import { listReleases, rollbackGoal } from './releases.ts';
@@ -27,10 +27,10 @@ export async function rollbackEnvironment(ports: Ports, input: RollbackInput): P
   const releases = await listReleases(ports.records, app, environment);
   const goal = input.to
     ? releases.find(({ deploymentId }) => deploymentId === input.to)
-    : rollbackGoal(releases, lane.active !== undefined);
+    : rollbackGoal(releases, lane.active?.holder);
   if (!goal) throw nothingToRestore(input);
   const inTheWay = [...lane.queue, ...(lane.active ? [lane.active] : [])];
-  for (const { holder } of inTheWay) await cancelDeployment(ports, { id: holder, actor });
+  await cancelOpen(ports, { ids: inTheWay.map(({ holder }) => holder), actor });
   return await requestDeployment(ports, {
     app,
     environment,
