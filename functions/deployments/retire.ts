@@ -4,8 +4,8 @@ import type { App } from '../apps/schema.ts';
 import type { TargetRef } from '../ports/fleet.ts';
 import type { Ports } from '../ports/ports.ts';
 import { Problem } from '../runtime/errors.ts';
-import { cancelDeployment } from './cancel.ts';
-import { deploymentLane, readLane } from './lane-store.ts';
+import { cancelOpen } from './cancel.ts';
+import { deploymentLane, forgetLanePast, readLane } from './lane-store.ts';
 import { forgetReleases } from './releases.ts';
 import { targetRefs } from './target-refs.ts';
 
@@ -19,8 +19,11 @@ export async function retireApp(
 ): Promise<void> {
   const record = await getApp(ports.records, input.app);
   const environments = record.app.environments.map(({ name }) => name);
-  await vacate(ports, { ...input, refs: refsOf(record.id, record.app), environments });
+  const refs = refsOf(record.id, record.app);
+  await vacate(ports, { ...input, refs, environments });
   await removeApp(ports, record.id);
+  // Who came in while it drained did so by an app that was there; from now on nobody does.
+  await cancelOpen(ports, { ids: await laneHolders(ports, record.id, environments), actor: input.actor });
 }
 
 /**
@@ -53,15 +56,19 @@ type Vacating = {
 };
 
 async function vacate(ports: Ports, { app, force, actor, refs, environments }: Vacating): Promise<void> {
-  const holders = await laneHolders(ports, app, environments);
+  const affected = new Set([...environments, ...refs.map(({ environment }) => environment)]);
+  const holders = await laneHolders(ports, app, [...affected]);
   if (!force) {
     const views = await Promise.all(refs.map((ref) => ports.fleet.view(ref)));
     const running = refs.filter((_, at) => (views[at]?.tasks.length ?? 0) > 0).map(placeOf);
     if (running.length + holders.length > 0) throw inUse(app, running);
   }
-  for (const id of holders) await cancelDeployment(ports, { id, actor });
+  await cancelOpen(ports, { ids: holders, actor });
   await Promise.all(refs.map((ref) => ports.fleet.retire(ref)));
-  for (const name of environments) await forgetReleases(ports.records, app, name);
+  for (const name of environments) {
+    await forgetReleases(ports.records, app, name);
+    await forgetLanePast(ports.records, deploymentLane(app, name));
+  }
 }
 
 function refsOf(id: string, app: App): readonly TargetRef[] {

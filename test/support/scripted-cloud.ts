@@ -61,7 +61,11 @@ export async function scriptedCloud(clock: () => number = () => Date.now()) {
     fleet: fleet.fleet,
     builder: builder.builder,
     objects: {} as Ports['objects'],
-    secrets: { findVersion: async (name: string) => secrets.get(name) } as Ports['secrets'],
+    secrets: {
+      findVersion: async (name: string) => secrets.get(name),
+      list: async (prefix: string) => [...secrets.keys()].filter((name) => name.startsWith(prefix)),
+      remove: async (name: string) => void secrets.delete(name),
+    } as Partial<Ports['secrets']> as Ports['secrets'],
     clock,
     newId: v7,
     log: silentLog,
