@@ -34,8 +34,6 @@ export function containerRunner(options: ContainerRunnerOptions): TaskRunner {
   const place = join(options.data, 'work', 'tasks');
   return {
     refuses: async (artifact) => {
-      // One from a registry can be pulled again; one that was built here cannot.
-      if (artifact.origin.kind === 'registry') return undefined;
       const { failure } = await client.run(inspectImageArguments(artifact.reference));
       return failure === undefined ? undefined : `the image is not in ${options.engine.kind}`;
     },
@@ -109,6 +107,10 @@ async function running({
   client: Client;
   name: string;
 }): Promise<RunningTask> {
+  // Asked first, and alone: the task's first health check waits for it. A container that has ended already has no port:
+  // its end is reported, and nobody asks the port then.
+  const published = await client.run(portArguments(name, order.revision.port));
+  const port = Number(/:(\d+)$/m.exec(published.output)?.[1] ?? 0);
   const ended = waitForEnd(client, name);
   const output = client.follow(logsArguments(name));
   output.on('error', () => {});
@@ -121,9 +123,6 @@ async function running({
     await ended;
     output.kill();
   };
-  // A container that has ended already has no port: its end is reported, and nobody asks the port then.
-  const published = await client.run(portArguments(name, order.revision.port));
-  const port = Number(/:(\d+)$/m.exec(published.output)?.[1] ?? 0);
   return { port, ended, stop: (graceSeconds) => (stopped ??= stop(graceSeconds)) };
 }
 
