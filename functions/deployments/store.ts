@@ -60,8 +60,9 @@ export async function changeDeployment(
   return (await updateRecord(records, shape, { key: keyOf(id), id, change })).value;
 }
 
-export type Advance = {
-  readonly id: string;
+export type Advance = Move & { readonly id: string };
+
+export type Move = {
   readonly at: EpochMs;
   readonly event: Event;
   /** For people: why the state changed. */
@@ -72,13 +73,16 @@ export type Advance = {
 
 /** Moves a deployment on by one event and tells so in its timeline, in one write; an event that is behind it changes nothing. */
 export async function advance(records: Records, step: Advance): Promise<Deployment> {
-  return await changeDeployment(records, step.id, (deployment) => {
-    const state = next(deployment.state, step.event);
-    if (state === deployment.state) return undefined;
-    const moved = { ...deployment, ...step.with?.(deployment), state };
-    const text = isEnd(state) ? state.reason : step.text;
-    return tell(moved, { at: step.at, kind: state.status, text });
-  });
+  return await changeDeployment(records, step.id, (deployment) => move(deployment, step));
+}
+
+/** The deployment after an event; undefined when the event is behind it. Pure. */
+export function move(deployment: Deployment, step: Move): Deployment | undefined {
+  const state = next(deployment.state, step.event);
+  if (state === deployment.state) return undefined;
+  const moved = { ...deployment, ...step.with?.(deployment), state };
+  const text = isEnd(state) ? state.reason : step.text;
+  return tell(moved, { at: step.at, kind: state.status, text });
 }
 
 export type Telling = Omit<TimelineEntry, 'seq'>;

@@ -7,7 +7,7 @@ import type { Entered, LaneEntry } from './lane.ts';
 import { measureDeployment } from './measure.ts';
 import { rememberRelease } from './releases.ts';
 import { ForbiddenTransition, isEnd, type End } from './state.ts';
-import { advance, changeDeployment, findDeployment } from './store.ts';
+import { changeDeployment, findDeployment, move } from './store.ts';
 
 export type TurnPorts = Pick<Ports, 'records' | 'workflow' | 'clock' | 'metrics'>;
 
@@ -93,12 +93,13 @@ export async function endDeployment(
   const at = ports.clock();
   const event = { kind: 'end', end: { ...end, endedAt: at } } as const;
   let isNow = false;
-  const noteEnd = (found: Deployment) => {
-    refuse?.(found);
-    isNow = true;
-    return { settled };
-  };
-  const deployment = await advance(ports.records, { id, at, event, text: end.reason, with: noteEnd });
+  const deployment = await changeDeployment(ports.records, id, (found) => {
+    const ended = move(found, { at, event, text: end.reason, with: () => ({ settled }) });
+    if (ended) refuse?.(found);
+    // Said anew for each attempt: another may have ended it between the last one and this.
+    isNow = ended !== undefined;
+    return ended;
+  });
   if (isNow) ports.metrics.deploymentEnded(measureDeployment(deployment));
   return deployment;
 }

@@ -6,31 +6,36 @@ export type BuildScript = (request: BuildRequest) => 'succeeded' | 'failed' | 'i
 
 /** A builder that does as a test says; its artifacts differ by commit. */
 export function scriptedBuilder(options: { script: () => BuildScript }) {
-  const builds = new Map<string, { seen: BuildObservation; end: PromiseWithResolvers<BuildObservation> }>();
+  type Running = { request: BuildRequest; seen: BuildObservation; end: PromiseWithResolvers<BuildObservation> };
+  const builds = new Map<string, Running>();
   const started: string[] = [];
-  let running = 0;
   let mostAtOnce = 0;
+  const runningOf = (app: string) =>
+    [...builds.values()].filter(({ request, seen }) => request.spec.app === app && seen.status === 'running').length;
   const finish = (id: string, seen: BuildObservation) => {
     const build = builds.get(id);
     if (!build || build.seen.status !== 'running') return;
-    running -= 1;
     build.seen = seen;
     build.end.resolve(seen);
+  };
+  const succeed = (request: BuildRequest) => {
+    const exported = { SLUICE_RESULT: JSON.stringify(resultOf(request)) };
+    finish(request.spec.buildId, { status: 'succeeded', reason: '', phases: [], exported });
   };
   const builder: Builder & { wait(id: string): Promise<BuildObservation> } = {
     async start(request) {
       const id = request.spec.buildId;
       if (builds.has(id)) return;
       started.push(id);
-      builds.set(id, { seen: { status: 'running', phase: 'build' }, end: Promise.withResolvers() });
-      running += 1;
-      mostAtOnce = Math.max(mostAtOnce, running);
+      builds.set(id, { request, seen: { status: 'running', phase: 'build' }, end: Promise.withResolvers() });
+      mostAtOnce = Math.max(mostAtOnce, runningOf(request.spec.app));
       const status = options.script()(request);
       if (status === 'never') return;
       const reason =
         status === 'failed' ? 'The command exited with 1' : status === 'interrupted' ? 'The machine was lost' : '';
-      const exported = status === 'succeeded' ? { SLUICE_RESULT: JSON.stringify(resultOf(request)) } : {};
-      setImmediate(() => finish(id, { status, reason, phases: [], exported: exported as Record<string, string> }));
+      setImmediate(() =>
+        status === 'succeeded' ? succeed(request) : finish(id, { status, reason, phases: [], exported: {} }),
+      );
     },
     async observe(id) {
       return builds.get(id)?.seen ?? { status: 'unknown' };
@@ -46,7 +51,12 @@ export function scriptedBuilder(options: { script: () => BuildScript }) {
     },
     async ready() {},
   };
-  return { builder, started, mostAtOnce: () => mostAtOnce };
+  /** Every build that would run on comes to its end. */
+  const release = () => {
+    for (const { request } of builds.values()) succeed(request);
+  };
+  /** The most builds of one app that ever ran at once. */
+  return { builder, started, release, mostAtOnce: () => mostAtOnce };
 }
 
 function resultOf({ spec }: BuildRequest) {

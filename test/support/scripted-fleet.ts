@@ -34,7 +34,7 @@ export function scriptedFleet(options: { script: () => FleetScript; onChange: (r
     { status, reason = '' }: { status: RolloutObservation['status']; reason?: string | undefined },
   ) => {
     const rollout = place.rollouts.get(id);
-    if (!rollout) return;
+    if (!rollout || rollout.observation.status === 'reverted') return;
     const isNew = status === 'succeeded';
     const counts = {
       desired: place.desired,
@@ -105,7 +105,15 @@ export function scriptedFleet(options: { script: () => FleetScript; onChange: (r
   const failTasks = () => {
     for (const place of places.values()) place.failures += 1;
   };
-  return { fleet, calls, places, failTasks };
+  /** Every rollout that would stay in progress comes to its end. */
+  const release = () => {
+    for (const place of places.values()) {
+      for (const [id, { observation }] of place.rollouts) {
+        if (observation.status === 'in_progress') become(place, id, { status: 'succeeded' });
+      }
+    }
+  };
+  return { fleet, calls, places, failTasks, release };
 }
 
 const noCounts = { desired: 0, newServing: 0, newStarting: 0, oldServing: 0, draining: 0, failed: 0 };
