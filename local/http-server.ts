@@ -12,7 +12,7 @@ export type HttpServerOptions = {
   /** 0: any free port. */
   readonly port: number;
   /** Answers a request: `createApi(…).fetch`. */
-  readonly fetch: (request: Request, env: unknown) => Response | Promise<Response>;
+  readonly fetch: (request: Request, env: object) => Response | Promise<Response>;
   /** Takes what it wants (true) before `fetch` is asked, as Node's own objects: the Git remote. */
   readonly first?: (request: IncomingMessage, response: ServerResponse) => boolean;
   readonly log: Log;

@@ -161,7 +161,7 @@ export async function startServer({ config, log, environment }: ServerOptions): 
     // The port is known from here on, but nothing is answered before what a run before left behind is dealt with.
     fetch: async (request, env) => {
       await recovered.promise;
-      return await api.fetch(request, env as Record<string, unknown>);
+      return await api.fetch(request, env);
     },
     first: (request, response) => {
       if (!request.url?.startsWith('/git/')) return false;

@@ -151,7 +151,7 @@ function taskHandlers(options: LocalWorkflowOptions, guards: Guards) {
       if (state.Type === 'Task') handlers[name] = taskHandler(state.Resource ?? '', options, guards);
     }
   };
-  visit(options.definition.States as unknown as States);
+  visit(options.definition.States);
   return handlers;
 }
 

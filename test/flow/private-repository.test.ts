@@ -18,6 +18,7 @@ describe.skipIf(missing !== undefined)(`a private repository${missing ? ` (skipp
   let port: number;
   const commits: string[] = [];
   const outputs: string[] = [];
+  let made: { status: number; publicKey: string };
 
   beforeAll(async () => {
     [server, repo, port] = await Promise.all([startTestServer(), makeRepository(), freePort()]);
@@ -27,8 +28,7 @@ describe.skipIf(missing !== undefined)(`a private repository${missing ? ` (skipp
     const credential = { kind: 'ssh-key' } as const;
     await server.apply('web', { ...unknown, source: { ...unknown.source!, credential } });
     const { status, body } = await server.api<{ publicKey: string }>('POST', '/api/v1/apps/web/deploy-key');
-    expect(status).toBe(201);
-    expect(body.publicKey).toMatch(/^ssh-ed25519 \S+ sluice-web$/);
+    made = { status, publicKey: body.publicKey };
     sshd = await startSshd({ authorized: { publicKey: body.publicKey, privateKey: '' } });
     app = { ...unknown, source: { repoUrl: sshd.urlOf(repo.folder), credential } };
     await server.apply('web', app);
@@ -49,6 +49,13 @@ describe.skipIf(missing !== undefined)(`a private repository${missing ? ` (skipp
     const text = await readFile(join(folder, version ?? ''), 'utf8');
     return text.split('\n').filter((line) => line.length > 20 && !line.startsWith('-----'));
   };
+
+  it('gets a deploy key, of which only the public half is shown', () => {
+    expect(made).toMatchObject({
+      status: 201,
+      publicKey: expect.stringMatching(/^ssh-ed25519 \S+ sluice-web$/) as string,
+    });
+  });
 
   it('is cloned by the deploy key of the registry, at a commit that is not a tip', async () => {
     const done = await server.ended((await deploy(commits[0] ?? '')).id);

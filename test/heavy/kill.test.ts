@@ -34,7 +34,8 @@ beforeAll(async () => {
   });
   const commit = await repo.commit(webFiles({ version: 'base' }));
   const { id } = await server.deploy({ app: 'web', environment: 'dev', source: { ref: commit } });
-  expect((await server.ended(id)).status).toBe('succeeded');
+  const { status } = await server.ended(id);
+  if (status !== 'succeeded') throw new Error(`The first deployment ended as ${status}`);
   await server.stop();
 });
 const running = new Set<TestServer>();

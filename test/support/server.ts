@@ -35,6 +35,8 @@ export async function startTestServer(options: { data?: string; env?: Record<str
   });
   const output = collect(child);
   const url = await readyUrl(child, output);
+  // The caller says what it expects to get, as the test's assertions show whether it did.
+  // oxlint-disable-next-line typescript/no-unnecessary-type-parameters
   const api = async <T>(method: string, path: string, body?: unknown): Promise<{ status: number; body: T }> => {
     const response = await fetch(`${url}${path}`, {
       method,
