@@ -87,8 +87,9 @@ export function move(deployment: Deployment, step: Move): Deployment | undefined
 
 export type Telling = Omit<TimelineEntry, 'seq'>;
 
-/** The deployment with one more entry in its timeline. */
+/** The deployment with one more entry in its timeline, of which its end is the last: who follows it reads no further. */
 export function tell(deployment: Deployment, entry: Telling): Deployment {
+  if (isEnd(deployment.state) && entry.kind !== deployment.state.status) return deployment;
   const isProgress = entry.kind === 'target';
   if (isProgress && deployment.timeline.length >= maxProgressEntries) return deployment;
   return { ...deployment, timeline: [...deployment.timeline, { seq: deployment.timeline.length + 1, ...entry }] };
