@@ -11,7 +11,7 @@ export type Deployment = {
   readonly createdAt: EpochMs;
   readonly trigger: Trigger;
   readonly request: DeploymentRequest;
-  /** The app as it was when the deployment was asked for: a later change of it concerns later deployments. */
+  /** The app, with this environment alone, as it was when the deployment was asked for: a later change concerns later ones. */
   readonly settings: App;
   readonly state: State;
   /** Once a person has asked for it; the workflow's next step sees it, whatever it is doing. */

@@ -51,7 +51,8 @@ export function newDeployment(
     createdAt: input.at,
     trigger: input.trigger,
     request: input.request,
-    settings: input.record.app,
+    // Of the environments only its own: a deployment must fit a record however many the app has.
+    settings: { ...input.record.app, environments: [environment] },
     state: { status: 'queued' },
     ...(commit ? { commit } : {}),
     targets: environment.targets.map((target) => waitingTarget(input.id, target)),
@@ -81,7 +82,7 @@ function refuseImpossible(record: AppRecord, environment: Environment, request: 
   if (environment.parent && makesArtifact) {
     throw new Problem(
       'conflict',
-      `The environment ${environment.name} takes only what ${environment.parent} has run: give an artifact`,
+      `The environment ${environment.name} takes no builds, as it has the parent ${environment.parent}: give an artifact`,
     );
   }
 }
