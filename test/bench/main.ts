@@ -4,6 +4,7 @@ import { findEngine } from '../../local/engine.ts';
 import { benchDeliveries } from './deliveries.ts';
 import type { Comparison } from './measure.ts';
 import { benchMemory, benchOrchestration } from './orchestration.ts';
+import { benchProxy } from './proxy.ts';
 import { benchPushToLive } from './push-to-live.ts';
 
 /**
@@ -35,7 +36,7 @@ type Line = {
 };
 const show = ({ name, unit, goal, meets }: Line, { ours, theirs, ratio }: Comparison) =>
   say(
-    `${name}\n  ours ${ours.toFixed(3)} ${unit}, theirs ${theirs.toFixed(3)} ${unit}, ratio ${ratio.toFixed(2)} (goal ${goal}: ${meets(ratio) ? 'met' : 'missed'})`,
+    `${name}\n  ours ${ours.toFixed(3)} ${unit}, theirs ${theirs.toFixed(3)} ${unit}, ratio ${ratio.toFixed(2)} ${goal === 'none' ? '' : ` (goal ${goal}: ${meets(ratio) ? 'met' : 'missed'})`}`,
   );
 
 const atMost = (limit: number) => ({ goal: `≤ ${limit.toFixed(2)}`, meets: (ratio: number) => ratio <= limit });
@@ -69,8 +70,14 @@ if (wanted('orchestration')) {
     await benchOrchestration(pairs),
   );
 }
+const told = { goal: 'none', meets: () => true };
+if (wanted('proxy')) {
+  show(
+    { name: 'requests answered through the proxy, against the task itself', unit: '/s', ...told },
+    await benchProxy(pairs),
+  );
+}
 if (wanted('memory')) {
-  const told = { goal: 'none', meets: () => true };
   show(
     { name: 'resident memory of the idle server, against an empty Node process', unit: 'MiB', ...told },
     await benchMemory(),

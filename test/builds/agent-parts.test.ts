@@ -16,10 +16,10 @@ const build = {
     buildArgs: { VERSION: '1', HTTP_PROXY: 'http://p', DOCKER_HOST: 'tcp://evil', PATH: '/evil', LD_PRELOAD: 'x' },
     tag: 'sluice-web:d1',
   },
-  dockerfile: '/work/source/Dockerfile',
-  context: '/work/source',
+  dockerfile: '/place/source/Dockerfile',
+  context: '/place/source',
   labels: { 'sluice.app': 'web' },
-  idFile: '/work/image-id',
+  idFile: '/place/image-id',
 };
 
 describe('the engine’s commands', () => {
@@ -31,9 +31,9 @@ describe('the engine’s commands', () => {
       args: [
         'build',
         '--progress=plain',
-        '--file=/work/source/Dockerfile',
+        '--file=/place/source/Dockerfile',
         '--tag=sluice-web:d1',
-        '--iidfile=/work/image-id',
+        '--iidfile=/place/image-id',
         '--target=release',
         '--label=sluice.app=web',
         '--build-arg=VERSION',
@@ -42,7 +42,7 @@ describe('the engine’s commands', () => {
         '--build-arg=PATH=/evil',
         '--build-arg=LD_PRELOAD=x',
         '--',
-        '/work/source',
+        '/place/source',
       ],
     });
   });
@@ -51,7 +51,7 @@ describe('the engine’s commands', () => {
     const { target: _, ...image } = build.image;
     const legacy = buildCommand({ ...place, engine: { ...docker, buildKit: false } }, { ...build, image });
     expect(legacy.env['DOCKER_BUILDKIT']).toBe('0');
-    expect(legacy.args.slice(0, 3)).toEqual(['build', '--force-rm', '--file=/work/source/Dockerfile']);
+    expect(legacy.args.slice(0, 3)).toEqual(['build', '--force-rm', '--file=/place/source/Dockerfile']);
     expect(legacy.args.join(' ')).not.toContain('--target');
     const podman = buildCommand({ ...place, engine: { kind: 'podman', bin: 'podman', buildKit: false } }, build);
     expect(podman.env['DOCKER_BUILDKIT']).toBeUndefined();
