@@ -44,6 +44,8 @@ export async function benchPushToLive(
   const server = await startTestServer({ env: { SLUICE_ENGINE: image ? 'auto' : 'process', LOG_LEVEL: 'warn' } });
   const [repository, listenPort] = await Promise.all([makeRepository(), freePort()]);
   const scratch = await mkdtemp(join(tmpdir(), 'sluice-bench-'));
+  // Never the same twice, or the engine answers a build from its cache of an earlier benchmark.
+  const run = Date.now();
   let version = 0;
   const nextCommit = async () => {
     version += 1;
@@ -51,9 +53,9 @@ export async function benchPushToLive(
       'server.mjs': serverFile,
       'build.mjs': buildFile,
       Dockerfile: dockerfile,
-      'version.txt': `v${version}`,
+      'version.txt': `v${run}-${version}`,
     });
-    return `v${version}`;
+    return `v${run}-${version}`;
   };
   try {
     await server.apply(
@@ -87,7 +89,14 @@ export async function benchPushToLive(
     await server.remove();
     await repository.remove();
     await rm(scratch, { recursive: true, force: true });
+    if (image) await removeImages(image.engine);
   }
+}
+
+async function removeImages({ bin }: Engine): Promise<void> {
+  const { stdout } = await execa(bin, ['images', '--quiet', '--filter', 'reference=sluice-bench*'], { reject: false });
+  const ids = stdout.split('\n').filter(Boolean);
+  if (ids.length > 0) await execa(bin, ['image', 'rm', '--force', ...ids], { reject: false });
 }
 
 function benchApp(
