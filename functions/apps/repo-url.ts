@@ -97,7 +97,10 @@ function withSegments(head: Omit<Parts, 'segments'>, split: readonly string[] | 
   // A leading dash could be taken for an option on the other side.
   if (!segments || segments.some(isUnusable) || segments[0]?.startsWith('-')) return undefined;
   const named = withoutGitSuffix(segments);
-  return named.length === 0 ? undefined : { ...head, host: head.host.toLowerCase(), segments: named };
+  // Asked again: `...git` is `..` without its suffix.
+  return named.length === 0 || named.some(isUnusable)
+    ? undefined
+    : { ...head, host: head.host.toLowerCase(), segments: named };
 }
 
 function isUnusable(segment: string): boolean {

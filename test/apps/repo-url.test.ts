@@ -173,6 +173,13 @@ describe('parseRepoUrl', () => {
     expect(repoUrlIssue(text)).toBe('a repository URL without a password or token: keep those in a secret');
   });
 
+  it.each(['https://a/...git', 'https://a/b/..git', 'git@host.example:...git'])(
+    'refuses %s, which without its suffix leaves its folder',
+    (text) => {
+      expect(parseRepoUrl(text)).toBeUndefined();
+    },
+  );
+
   it('never throws, whatever the text', () => {
     const glued = fc
       .array(fc.constantFrom('https://', 'ssh://', 'git@', ':', '/', '..', '%2e', '%', '[', ']', '-', '@', 'a', '.git'))
