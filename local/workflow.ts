@@ -34,7 +34,7 @@ export async function readDefinition(file: URL): Promise<Definition> {
  */
 export function localWorkflow(options: LocalWorkflowOptions): Workflow & { close(): Promise<void> } {
   const machine = new StateMachine(options.definition);
-  const running = new Map<string, Promise<void>>();
+  const running = new Map<string, { readonly end: Promise<void>; abort: () => void }>();
   const waiting = new Map<string, PromiseWithResolvers<Json>>();
   /** The token by which each place of an execution waits. */
   const places = new Map<string, string>();
@@ -77,7 +77,12 @@ export function localWorkflow(options: LocalWorkflowOptions): Workflow & { close
 
   const execute = async (deploymentId: string): Promise<void> => {
     const context = { Execution: { Name: deploymentId }, Task: { Token: '' } };
-    const { result } = machine.run({ deploymentId }, { context, overrides: { taskResourceLocalHandlers: handlers } });
+    const { result, abort } = machine.run(
+      { deploymentId },
+      { context, overrides: { taskResourceLocalHandlers: handlers } },
+    );
+    const current = running.get(deploymentId);
+    if (current) current.abort = abort;
     try {
       await result;
     } catch (error) {
@@ -97,10 +102,15 @@ export function localWorkflow(options: LocalWorkflowOptions): Workflow & { close
       if (isClosed || running.has(deploymentId)) return;
       // Begins after whoever started it has gone on: an answer to a push must not wait for its first step.
       const execution = new Promise<void>((resolve) => setImmediate(resolve)).then(() => execute(deploymentId));
-      running.set(
-        deploymentId,
-        execution.finally(() => running.delete(deploymentId)),
-      );
+      const end = execution.finally(() => running.delete(deploymentId));
+      running.set(deploymentId, { end, abort: () => {} });
+    },
+    async stop(deploymentId, reason) {
+      const execution = running.get(deploymentId);
+      if (!execution) return;
+      options.log.warn('workflow stopped', { deploymentId, reason });
+      execution.abort();
+      await execution.end;
     },
     async isRunning(deploymentId) {
       return running.has(deploymentId);

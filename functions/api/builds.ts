@@ -1,6 +1,6 @@
 import { Hono } from 'hono';
 import { getBuild } from '../builds/store.ts';
-import type { Ports } from '../ports/ports.ts';
+import type { ApiPorts } from '../ports/ports.ts';
 import { describe, named } from './describe.ts';
 import { follow } from './follow.ts';
 import { path, query } from './input.ts';
@@ -33,7 +33,7 @@ export function buildRoutes({ ports, waiting }: RouteDependencies): Hono<ApiEnv>
 }
 
 /** A build that waits for its turn has no lines yet, and the builder does not know it: it is not done for all that. */
-async function readLog(ports: Pick<Ports, 'records' | 'builder'>, id: string, after: string | undefined) {
+async function readLog(ports: Pick<ApiPorts, 'records' | 'builder'>, id: string, after: string | undefined) {
   const build = await getBuild(ports.records, id);
   const page = await ports.builder.logs(id, after === undefined ? {} : { after });
   return { ...page, done: page.done && build.state.status !== 'open' };

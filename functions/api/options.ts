@@ -1,11 +1,11 @@
 import type { Context, Hono } from 'hono';
-import type { Ports } from '../ports/ports.ts';
+import type { ApiPorts } from '../ports/ports.ts';
 import type { Metrics, Scrape } from '../runtime/metrics.ts';
 import type { Sleep } from './follow.ts';
 
 /** All that the API needs; an entry point wires it. */
 export type ApiOptions = {
-  readonly ports: Ports;
+  readonly ports: ApiPorts;
   readonly adminToken: string;
   readonly webhookSecret: string;
   /** Told by `/health` and the OpenAPI document. */
@@ -28,14 +28,14 @@ export type ApiOptions = {
 
 /** What the route files get. */
 export type RouteDependencies = {
-  readonly ports: Ports;
+  readonly ports: ApiPorts;
   readonly randomBytes: ApiOptions['randomBytes'];
   /** Waits for news on behalf of a request. */
   readonly waiting: (c: Context, waitSeconds: number | undefined) => WaitOptions;
 };
 
 export type WaitOptions = {
-  readonly clock: Ports['clock'];
+  readonly clock: ApiPorts['clock'];
   readonly sleep: Sleep;
   readonly waitSeconds: number;
   readonly signal: AbortSignal;

@@ -1,5 +1,5 @@
 import { getKeys } from 'micro-key-producer/ssh.js';
-import type { Ports } from '../ports/ports.ts';
+import type { ApiPorts } from '../ports/ports.ts';
 import { getApp } from './registry.ts';
 import { deployKeyPath } from './secrets.ts';
 
@@ -9,7 +9,7 @@ import { deployKeyPath } from './secrets.ts';
  * `randomBytes` is the source of the key: it must be fit for cryptography. Throws `Problem('not-found')`.
  */
 export async function makeDeployKey(
-  ports: Pick<Ports, 'records' | 'secrets'> & { readonly randomBytes: (count: number) => Uint8Array },
+  ports: Pick<ApiPorts, 'records' | 'secrets'> & { readonly randomBytes: (count: number) => Uint8Array },
   app: string,
 ): Promise<{ publicKey: string }> {
   await getApp(ports.records, app);

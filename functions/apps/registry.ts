@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import * as v from 'valibot';
-import type { Ports } from '../ports/ports.ts';
+import type { ApiPorts } from '../ports/ports.ts';
 import type { IndexEntries, RecordKey, Records, Stored } from '../ports/records.ts';
 import { createRecord, writeOptionsOf, type Shape } from '../ports/update.ts';
 import { Problem } from '../runtime/errors.ts';
@@ -27,7 +27,7 @@ const shape: Shape<AppRecord> = { what: 'app', indexesOf };
  * Throws `Problem('invalid')` with every wrong field, `Problem('conflict')` for a port or host name of another app.
  */
 export async function applyApp(
-  ports: Pick<Ports, 'records' | 'clock' | 'policy'>,
+  ports: Pick<ApiPorts, 'records' | 'clock' | 'policy'>,
   input: { readonly id: string; readonly input: unknown },
 ): Promise<{ record: AppRecord; created: boolean }> {
   const id = parseInput(nameSchema, input.id, 'name of the app');
@@ -86,7 +86,7 @@ export async function findAppsByRepository(records: Records, identity: string): 
  * Forgets an app with its secrets and its deploy key, and gives back its ports; what runs of it is not this function's
  * to stop. The record goes last, so it can be run again after it broke off. One that is not there is no error.
  */
-export async function removeApp(ports: Pick<Ports, 'records' | 'secrets'>, id: string): Promise<void> {
+export async function removeApp(ports: Pick<ApiPorts, 'records' | 'secrets'>, id: string): Promise<void> {
   for (;;) {
     const stored = await findStored(ports.records, id);
     if (!stored) return;
@@ -121,7 +121,7 @@ async function findStored(records: Records, id: string): Promise<Stored<AppRecor
 
 /** Writes the app over what is there, and says what was; the very same record when it was this app already. */
 async function write(
-  ports: Pick<Ports, 'records' | 'clock'>,
+  ports: Pick<ApiPorts, 'records' | 'clock'>,
   id: string,
   app: App,
 ): Promise<{ record: AppRecord; before: AppRecord | undefined }> {

@@ -1,4 +1,4 @@
-import type { Ports } from '../ports/ports.ts';
+import type { ApiPorts } from '../ports/ports.ts';
 import { Problem } from '../runtime/errors.ts';
 import { parseInput } from '../runtime/parse.ts';
 import { getApp } from './registry.ts';
@@ -23,7 +23,7 @@ export function deployKeyPath(app: string): string {
  * Throws `Problem('not-found')` for an unknown app, `Problem('invalid')` for a name or a value that cannot be one.
  */
 export async function writeSecret(
-  ports: Pick<Ports, 'records' | 'secrets'>,
+  ports: Pick<ApiPorts, 'records' | 'secrets'>,
   secret: { readonly app: string; readonly name: string; readonly value: string },
 ): Promise<void> {
   const name = parseSecretName(secret.name);
@@ -33,7 +33,10 @@ export async function writeSecret(
 }
 
 /** The names of an app's secrets, in order; their values never come out. */
-export async function listSecrets(ports: Pick<Ports, 'records' | 'secrets'>, app: string): Promise<readonly string[]> {
+export async function listSecrets(
+  ports: Pick<ApiPorts, 'records' | 'secrets'>,
+  app: string,
+): Promise<readonly string[]> {
   await getApp(ports.records, app);
   const prefix = secretsPrefix(app);
   const paths = await ports.secrets.list(prefix);
@@ -42,7 +45,7 @@ export async function listSecrets(ports: Pick<Ports, 'records' | 'secrets'>, app
 
 /** Removes one of an app's secrets with all its versions; one that is not there is no error. */
 export async function removeSecret(
-  ports: Pick<Ports, 'records' | 'secrets'>,
+  ports: Pick<ApiPorts, 'records' | 'secrets'>,
   secret: { readonly app: string; readonly name: string },
 ): Promise<void> {
   const name = parseSecretName(secret.name);

@@ -1,4 +1,4 @@
-import type { Ports } from '../ports/ports.ts';
+import type { ApiPorts } from '../ports/ports.ts';
 import { Problem } from '../runtime/errors.ts';
 import type { Deployment } from './deployment.ts';
 import { buildLane, readLane } from './lane-store.ts';
@@ -7,7 +7,7 @@ import { changeDeployment, findDeployment, getDeployment, tell } from './store.t
 import { endDeployment, settle, type TurnPorts } from './turn.ts';
 import { wakeRollout } from './wake.ts';
 
-type CancelPorts = TurnPorts & Pick<Ports, 'builder'>;
+type CancelPorts = TurnPorts & Pick<ApiPorts, 'builder'>;
 
 /**
  * Cancels a deployment at whatever point it is: one that waits ends at once; else what was started is stopped and

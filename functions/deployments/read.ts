@@ -1,6 +1,6 @@
 import { getApp } from '../apps/registry.ts';
 import type { TargetRef, TargetView } from '../ports/fleet.ts';
-import type { Ports } from '../ports/ports.ts';
+import type { ApiPorts } from '../ports/ports.ts';
 import type { Records } from '../ports/records.ts';
 import { isoTime } from '../runtime/units.ts';
 import type { Deployment } from './deployment.ts';
@@ -51,7 +51,7 @@ export async function listDeployments(
 
 /** What runs in an environment now, and its lane, as the API shows it. */
 export async function getEnvironment(
-  ports: Pick<Ports, 'records' | 'fleet'>,
+  ports: Pick<ApiPorts, 'records' | 'fleet'>,
   place: { readonly app: string; readonly environment: string },
 ) {
   const environment = environmentOf(await getApp(ports.records, place.app), place.environment);

@@ -1,4 +1,4 @@
-import type { Ports } from '../ports/ports.ts';
+import type { ApiPorts } from '../ports/ports.ts';
 import { messageOf } from '../runtime/errors.ts';
 import { carryOut } from './cancel.ts';
 import type { Deployment } from './deployment.ts';
@@ -10,7 +10,7 @@ import { resume, type TurnPorts } from './turn.ts';
  * nobody has acted on; harmless for those that are well.
  * At the start of a machine, and every minute after. Answers with how many it looked at.
  */
-export async function reconcile(ports: TurnPorts & Pick<Ports, 'builder' | 'log'>): Promise<number> {
+export async function reconcile(ports: TurnPorts & Pick<ApiPorts, 'builder' | 'log'>): Promise<number> {
   let looked = 0;
   let after: string | undefined;
   do {

@@ -1,6 +1,6 @@
 import { getApp, type AppRecord } from '../apps/registry.ts';
 import type { Environment } from '../apps/schema.ts';
-import type { Ports } from '../ports/ports.ts';
+import type { ApiPorts } from '../ports/ports.ts';
 import { Problem } from '../runtime/errors.ts';
 import type { Deployment, DeploymentRequest, TargetProgress, Trigger } from './deployment.ts';
 import { createDeployment, getDeployment, tell } from './store.ts';
@@ -18,7 +18,7 @@ export type RequestInput = {
  * Throws `Problem('not-found')` for an unknown app or environment, `Problem('invalid')` for what the app cannot do.
  */
 export async function requestDeployment(
-  ports: TurnPorts & Pick<Ports, 'newId'>,
+  ports: TurnPorts & Pick<ApiPorts, 'newId'>,
   input: RequestInput,
 ): Promise<Deployment> {
   const record = await getApp(ports.records, input.app);

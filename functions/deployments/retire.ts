@@ -2,7 +2,7 @@ import { parseApp } from '../apps/parse.ts';
 import { applyApp, findApp, getApp, removeApp, type AppRecord } from '../apps/registry.ts';
 import type { App } from '../apps/schema.ts';
 import type { TargetRef } from '../ports/fleet.ts';
-import type { Ports } from '../ports/ports.ts';
+import type { ApiPorts } from '../ports/ports.ts';
 import { Problem } from '../runtime/errors.ts';
 import { cancelOpen } from './cancel.ts';
 import { deploymentLane, forgetLanePast, readLane } from './lane-store.ts';
@@ -14,7 +14,7 @@ import { targetRefs } from './target-refs.ts';
  * deployed is cancelled, and what runs is drained and stopped. Deployments stay in the history.
  */
 export async function retireApp(
-  ports: Ports,
+  ports: ApiPorts,
   input: { readonly app: string; readonly force: boolean; readonly actor: string },
 ): Promise<void> {
   const record = await getApp(ports.records, input.app);
@@ -31,7 +31,7 @@ export async function retireApp(
  * that is refused with `Problem('conflict')` while something runs there, unless forced, as for `retireApp`.
  */
 export async function changeApp(
-  ports: Ports,
+  ports: ApiPorts,
   input: { readonly id: string; readonly input: unknown; readonly force: boolean; readonly actor: string },
 ): Promise<{ record: AppRecord; created: boolean }> {
   const before = await findApp(ports.records, input.id);
@@ -55,7 +55,7 @@ type Vacating = {
   readonly environments: readonly string[];
 };
 
-async function vacate(ports: Ports, { app, force, actor, refs, environments }: Vacating): Promise<void> {
+async function vacate(ports: ApiPorts, { app, force, actor, refs, environments }: Vacating): Promise<void> {
   const affected = new Set([...environments, ...refs.map(({ environment }) => environment)]);
   const holders = await laneHolders(ports, app, [...affected]);
   if (!force) {
@@ -80,7 +80,7 @@ function placeOf({ environment, target }: TargetRef): string {
 }
 
 async function laneHolders(
-  ports: Pick<Ports, 'records'>,
+  ports: Pick<ApiPorts, 'records'>,
   app: string,
   environments: readonly string[],
 ): Promise<readonly string[]> {

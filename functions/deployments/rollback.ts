@@ -1,5 +1,5 @@
 import { getApp } from '../apps/registry.ts';
-import type { Ports } from '../ports/ports.ts';
+import type { ApiPorts } from '../ports/ports.ts';
 import { Problem } from '../runtime/errors.ts';
 import { cancelOpen } from './cancel.ts';
 import type { Deployment } from './deployment.ts';
@@ -20,7 +20,7 @@ export type RollbackInput = {
  * a build. What is being deployed or waits there is cancelled first: whoever rolls back wants to stop it.
  * Throws `Problem('conflict')` when there is nothing to go back to.
  */
-export async function rollbackEnvironment(ports: Ports, input: RollbackInput): Promise<Deployment> {
+export async function rollbackEnvironment(ports: ApiPorts, input: RollbackInput): Promise<Deployment> {
   const { app, environment, actor } = input;
   environmentOf(await getApp(ports.records, app), environment);
   const lane = await readLane(ports.records, deploymentLane(app, environment));

@@ -1,5 +1,5 @@
 import { getApp } from '../apps/registry.ts';
-import type { Ports } from '../ports/ports.ts';
+import type { ApiPorts } from '../ports/ports.ts';
 import { Problem } from '../runtime/errors.ts';
 import { environmentOf } from './request.ts';
 import { targetRefs } from './target-refs.ts';
@@ -13,7 +13,10 @@ export type ScaleInput = {
 };
 
 /** Sets how many tasks a target keeps. Throws `Problem('not-found')` for an unknown target. */
-export async function scaleTarget(ports: Pick<Ports, 'records' | 'fleet' | 'log'>, input: ScaleInput): Promise<void> {
+export async function scaleTarget(
+  ports: Pick<ApiPorts, 'records' | 'fleet' | 'log'>,
+  input: ScaleInput,
+): Promise<void> {
   const record = await getApp(ports.records, input.app);
   const environment = environmentOf(record, input.environment);
   const ref = targetRefs(record.id, environment).find(({ target }) => target.name === input.target);

@@ -34,3 +34,19 @@ export type Ports = {
   readonly metrics: Pick<Metrics, 'deploymentEnded' | 'buildEnded'>;
   readonly policy: Policy;
 };
+
+/**
+ * What each entry point may ask of the ports, and so what its role on AWS must grant: the API starts no rollout and
+ * reads no secret's value, the steps write no secret, what only wakes touches neither fleet nor secrets.
+ */
+export type ApiPorts = Pick<Ports, 'records' | 'clock' | 'newId' | 'log' | 'metrics' | 'policy' | 'workflow'> & {
+  readonly objects: Pick<Ports['objects'], 'ready'>;
+  readonly secrets: Pick<Ports['secrets'], 'write' | 'list' | 'remove' | 'ready'>;
+  readonly builder: Pick<Ports['builder'], 'stop' | 'logs' | 'ready'>;
+  readonly fleet: Pick<Ports['fleet'], 'view' | 'scale' | 'retire' | 'logs' | 'ready'>;
+};
+export type WorkflowPorts = Pick<Ports, 'records' | 'clock' | 'newId' | 'log' | 'metrics' | 'policy' | 'workflow'> & {
+  readonly secrets: Pick<Ports['secrets'], 'findVersion'>;
+  readonly builder: Pick<Ports['builder'], 'stop'>;
+  readonly fleet: Pick<Ports['fleet'], 'view' | 'refuses' | 'startRollout' | 'observeRollout' | 'revertRollout'>;
+};

@@ -4,6 +4,8 @@ export interface Workflow {
   start(deploymentId: string): Promise<void>;
   /** Whether the deployment's execution is running. */
   isRunning(deploymentId: string): Promise<boolean>;
+  /** Ends the deployment's execution where it stands, so that `start` may begin anew; harmless when none runs. */
+  stop(deploymentId: string, reason: string): Promise<void>;
   /** Answers a waiting state; false when nobody waits with that token any more. */
   resume(token: string, output: Readonly<Record<string, unknown>>): Promise<boolean>;
   /** Ends a waiting state with an error the workflow's Catch matches by name; false when nobody waits any more. */

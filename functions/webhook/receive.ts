@@ -1,6 +1,6 @@
 import { findAppsByRepository, type AppRecord } from '../apps/registry.ts';
 import type { Environment } from '../apps/schema.ts';
-import type { Ports } from '../ports/ports.ts';
+import type { ApiPorts } from '../ports/ports.ts';
 import { readPayload, type Delivery } from './delivery.ts';
 import { matchPush, type Match } from './match.ts';
 import { parsePush, type PushEvent } from './push.ts';
@@ -34,7 +34,7 @@ export type DeliveryAnswer = {
  * `Problem('too-large')` past 25 MB. Delivered again, also after a failure in the middle, it completes what is missing.
  */
 export async function receiveDelivery(
-  ports: Pick<Ports, 'records'>,
+  ports: Pick<ApiPorts, 'records'>,
   delivery: Delivery & { readonly deployPush: DeployPush },
 ): Promise<DeliveryAnswer> {
   const { event, deliveryId, payload } = readPayload(delivery);
@@ -49,7 +49,7 @@ export async function receiveDelivery(
 }
 
 async function receivePush(
-  ports: Pick<Ports, 'records'>,
+  ports: Pick<ApiPorts, 'records'>,
   received: { readonly push: PushEvent; readonly deliveryId: string; readonly deployPush: DeployPush },
 ): Promise<DeliveryAnswer> {
   const { push, deliveryId, deployPush } = received;
@@ -80,7 +80,7 @@ function answer(matches: readonly Match[], made: readonly { id: string; isNew: b
 }
 
 /** Every app whose source is the repository, by whichever of its names, once. */
-async function findApps(ports: Pick<Ports, 'records'>, push: PushEvent): Promise<readonly AppRecord[]> {
+async function findApps(ports: Pick<ApiPorts, 'records'>, push: PushEvent): Promise<readonly AppRecord[]> {
   const found = await all(push.repositories.map((identity) => findAppsByRepository(ports.records, identity)));
   return [...new Map(found.flat().map((record) => [record.id, record])).values()];
 }

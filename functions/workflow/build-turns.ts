@@ -1,10 +1,10 @@
 import { buildLane, leave, readLane } from '../deployments/lane-store.ts';
 import { findDeployment } from '../deployments/store.ts';
-import type { Ports } from '../ports/ports.ts';
+import type { WorkflowPorts } from '../ports/ports.ts';
 
 /** Gives the app's build place back, and to whoever waits next; harmless when it was given back already. */
 export async function passBuildTurn(
-  ports: Pick<Ports, 'records' | 'workflow'>,
+  ports: Pick<WorkflowPorts, 'records' | 'workflow'>,
   app: string,
   deploymentId: string,
 ): Promise<void> {
@@ -18,7 +18,10 @@ export async function passBuildTurn(
 }
 
 /** Passes the build place on when whoever holds it is settled, or is not there: nobody else would give it back. */
-export async function passBuildTurnOfGone(ports: Pick<Ports, 'records' | 'workflow'>, app: string): Promise<void> {
+export async function passBuildTurnOfGone(
+  ports: Pick<WorkflowPorts, 'records' | 'workflow'>,
+  app: string,
+): Promise<void> {
   const { active } = await readLane(ports.records, buildLane(app));
   const holder = active && (await findDeployment(ports.records, active.holder));
   if (active && (!holder || holder.settled)) await passBuildTurn(ports, app, active.holder);

@@ -2,7 +2,7 @@ import type { Deployment } from '../deployments/deployment.ts';
 import { isEnd, type End } from '../deployments/state.ts';
 import { getDeployment } from '../deployments/store.ts';
 import { endDeployment, settle } from '../deployments/turn.ts';
-import type { Ports } from '../ports/ports.ts';
+import type { WorkflowPorts } from '../ports/ports.ts';
 import { stillWanted, type DeploymentInput, type Step } from './step.ts';
 
 /** Gives the deployment its true end and frees its lane. */
@@ -20,7 +20,7 @@ export const finish: Step<DeploymentInput> = async (ports, { deploymentId }) => 
 };
 
 /** One that was cancelled after the last look is undone: who was told that it is cancelled was told the truth. */
-async function end(ports: Ports, deployment: Deployment): Promise<Deployment> {
+async function end(ports: WorkflowPorts, deployment: Deployment): Promise<Deployment> {
   const ending = endOf(deployment);
   return await endDeployment(ports, deployment.id, {
     ...ending,

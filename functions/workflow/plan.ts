@@ -3,7 +3,7 @@ import type { Deployment, TargetProgress } from '../deployments/deployment.ts';
 import { advance, changeDeployment } from '../deployments/store.ts';
 import { deploymentEnvironment } from '../deployments/target-refs.ts';
 import type { Revision } from '../ports/fleet.ts';
-import type { Ports } from '../ports/ports.ts';
+import type { WorkflowPorts } from '../ports/ports.ts';
 import { makeRevision } from '../rollout/revision.ts';
 import { StepFailed } from '../runtime/errors.ts';
 import { revisionOf } from './resolve.ts';
@@ -37,7 +37,7 @@ export function wavesOf(deploymentId: string, targets: readonly TargetProgress[]
   }));
 }
 
-async function makeOrRestore(ports: Ports, deployment: Deployment): Promise<Revision> {
+async function makeOrRestore(ports: WorkflowPorts, deployment: Deployment): Promise<Revision> {
   if (deployment.request.kind === 'revision') return await revisionOf(ports, deployment.request.deploymentId);
   if (!deployment.artifact) throw new Error(`The deployment ${deployment.id} came to its plan without an artifact`);
   return await makeRevision(ports.secrets, {

@@ -5,7 +5,7 @@ import { buildResultSchema, type BuildResult } from '../builds/spec.ts';
 import { endBuild, getBuild, type Build } from '../builds/store.ts';
 import type { Deployment } from '../deployments/deployment.ts';
 import { changeDeployment, getDeployment, tell } from '../deployments/store.ts';
-import type { Ports } from '../ports/ports.ts';
+import type { WorkflowPorts } from '../ports/ports.ts';
 import { StepFailed } from '../runtime/errors.ts';
 import { passBuildTurn } from './build-turns.ts';
 import { maxReasonCharacters, stillWanted, type DeploymentInput, type Step } from './step.ts';
@@ -51,7 +51,7 @@ export const recordBuild: Step<Input> = async (ports, { deploymentId, buildId, b
   }
 };
 
-async function endAs(ports: Ports, build: Build, outcome: unknown): Promise<Build> {
+async function endAs(ports: WorkflowPorts, build: Build, outcome: unknown): Promise<Build> {
   if (build.state.status !== 'open') return build;
   const ended = await endOpen(ports, build, outcome);
   const seconds = (ports.clock() - build.createdAt) / 1000;
@@ -59,7 +59,7 @@ async function endAs(ports: Ports, build: Build, outcome: unknown): Promise<Buil
   return ended;
 }
 
-async function endOpen(ports: Ports, build: Build, outcome: unknown): Promise<Build> {
+async function endOpen(ports: WorkflowPorts, build: Build, outcome: unknown): Promise<Build> {
   const built = parseBuilt(outcome);
   const endedAt = ports.clock();
   if (!built) {
@@ -75,7 +75,7 @@ async function endOpen(ports: Ports, build: Build, outcome: unknown): Promise<Bu
   });
 }
 
-async function endSucceeded(ports: Ports, build: Build, result: BuildResult | undefined): Promise<Build> {
+async function endSucceeded(ports: WorkflowPorts, build: Build, result: BuildResult | undefined): Promise<Build> {
   const endedAt = ports.clock();
   if (!result) {
     const reason = 'The build ended well, but exported no result';
@@ -135,7 +135,7 @@ function originOf({ request, settings }: Deployment, build: Build, result: Build
   }
 }
 
-async function note(ports: Ports, deployment: Deployment, text: string): Promise<void> {
+async function note(ports: WorkflowPorts, deployment: Deployment, text: string): Promise<void> {
   await changeDeployment(ports.records, deployment.id, (found) =>
     tell(found, { at: ports.clock(), kind: 'build', text }),
   );

@@ -4,7 +4,7 @@ import { fingerprintOf, planBuild, type BuildWish } from '../builds/plan.ts';
 import { createBuild, findBuild } from '../builds/store.ts';
 import type { Deployment } from '../deployments/deployment.ts';
 import { advance, changeDeployment, getDeployment, tell } from '../deployments/store.ts';
-import type { Ports } from '../ports/ports.ts';
+import type { WorkflowPorts } from '../ports/ports.ts';
 import { Problem, StepFailed } from '../runtime/errors.ts';
 import { passBuildTurn } from './build-turns.ts';
 import { getWanted, stillWanted, type DeploymentInput, type Step } from './step.ts';
@@ -24,12 +24,12 @@ export const resolve: Step<DeploymentInput> = async (ports, { deploymentId }) =>
 };
 
 /** An earlier run of the workflow may have been lost in its build's place, which nobody else would give back. */
-async function withoutBuild(ports: Ports, { app, id }: Deployment) {
+async function withoutBuild(ports: WorkflowPorts, { app, id }: Deployment) {
   await passBuildTurn(ports, app, id);
   return { needsBuild: false, build: null };
 }
 
-async function findUsable(ports: Ports, deployment: Deployment): Promise<Artifact | undefined> {
+async function findUsable(ports: WorkflowPorts, deployment: Deployment): Promise<Artifact | undefined> {
   const { request, app } = deployment;
   switch (request.kind) {
     case 'artifact':
@@ -46,14 +46,14 @@ async function findUsable(ports: Ports, deployment: Deployment): Promise<Artifac
 }
 
 /** Throws `Problem('not-found')` for a deployment that never had one. */
-export async function revisionOf(ports: Pick<Ports, 'records'>, deploymentId: string) {
+export async function revisionOf(ports: Pick<WorkflowPorts, 'records'>, deploymentId: string) {
   const { revision } = await getDeployment(ports.records, deploymentId);
   if (revision) return revision;
   throw new Problem('not-found', `The deployment ${deploymentId} has no revision to restore`);
 }
 
 async function findFitting(
-  ports: Ports,
+  ports: WorkflowPorts,
   deployment: Deployment,
   commit: string | undefined,
 ): Promise<Artifact | undefined> {
@@ -63,7 +63,7 @@ async function findFitting(
   return artifact && (await ports.fleet.refuses(artifact)) === undefined ? artifact : undefined;
 }
 
-async function useArtifact(ports: Ports, deployment: Deployment, artifact: Artifact): Promise<void> {
+async function useArtifact(ports: WorkflowPorts, deployment: Deployment, artifact: Artifact): Promise<void> {
   const text = `Uses the artifact ${artifact.digest}, no build needed`;
   await changeDeployment(ports.records, deployment.id, (found) =>
     found.artifact
@@ -81,7 +81,7 @@ async function useArtifact(ports: Ports, deployment: Deployment, artifact: Artif
 }
 
 /** The build that goes on for this deployment, or a new one: the same again unless that one lost its machine. */
-async function openBuild(ports: Ports, deployment: Deployment) {
+async function openBuild(ports: WorkflowPorts, deployment: Deployment) {
   const buildId = await nextBuildId(ports, deployment);
   const wish: BuildWish = {
     app: deployment.app,
@@ -120,7 +120,7 @@ async function openBuild(ports: Ports, deployment: Deployment) {
   };
 }
 
-async function nextBuildId(ports: Ports, deployment: Deployment): Promise<string> {
+async function nextBuildId(ports: WorkflowPorts, deployment: Deployment): Promise<string> {
   for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
     const id = attempt === 1 ? deployment.id : `${deployment.id}-${attempt}`;
     const build = await findBuild(ports.records, id);

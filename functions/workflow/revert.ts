@@ -5,7 +5,7 @@ import { advance, getDeployment } from '../deployments/store.ts';
 import { deploymentTarget } from '../deployments/target-refs.ts';
 import { endDeployment } from '../deployments/turn.ts';
 import type { RolloutObservation } from '../ports/fleet.ts';
-import type { Ports } from '../ports/ports.ts';
+import type { WorkflowPorts } from '../ports/ports.ts';
 import { recordProgress } from '../rollout/progress.ts';
 import { passBuildTurn } from './build-turns.ts';
 import { wavesOf } from './plan.ts';
@@ -40,7 +40,7 @@ export const revert: Step<Input> = async (ports, { deploymentId, error }) => {
 const finished = { done: true, target: '', marker: '' } as const;
 
 /** Nothing of a build goes on under a deployment that has ended, and none stays open that never began. */
-async function stopBuild(ports: Ports, { buildId }: Deployment): Promise<void> {
+async function stopBuild(ports: WorkflowPorts, { buildId }: Deployment): Promise<void> {
   if (!buildId) return;
   await ports.builder.stop(buildId);
   const reason = 'Its deployment ended before it did';
@@ -63,7 +63,7 @@ function whyUndone({ cancel }: Deployment, error: CaughtError): { cause: 'failur
 
 /** Puts one wave back after the other; the first target that is not done yet is who to wait for. */
 async function revertWaves(
-  ports: Ports,
+  ports: WorkflowPorts,
   deployment: Deployment,
 ): Promise<{ target: string; marker: string } | undefined> {
   for (const { targets } of wavesOf(deployment.id, deployment.targets).reverse()) {
@@ -77,7 +77,7 @@ async function revertWaves(
 }
 
 async function revertTarget(
-  ports: Ports,
+  ports: WorkflowPorts,
   deployment: Deployment,
   target: string,
 ): Promise<RolloutObservation | undefined> {
@@ -97,7 +97,7 @@ async function revertTarget(
  * was never started is told to the fleet too: a start that is still on its way comes to nothing then.
  */
 async function revertUnseen(
-  ports: Ports,
+  ports: WorkflowPorts,
   deployment: Deployment,
   target: string,
 ): Promise<RolloutObservation | undefined> {

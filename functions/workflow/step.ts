@@ -1,14 +1,14 @@
 import type { Deployment } from '../deployments/deployment.ts';
 import { isEnd } from '../deployments/state.ts';
 import { getDeployment } from '../deployments/store.ts';
-import type { Ports } from '../ports/ports.ts';
+import type { WorkflowPorts } from '../ports/ports.ts';
 import { Problem, StepFailed } from '../runtime/errors.ts';
 
 /**
  * A step of `deploy.asl.json`: takes identifiers, answers with a few plain values. Safe to run again at any time.
  * It leaves the straight way by throwing `StepFailed`, whose name the definition's Catch matches.
  */
-export type Step<Input> = (ports: Ports, input: Input) => Promise<Readonly<Record<string, unknown>>>;
+export type Step<Input> = (ports: WorkflowPorts, input: Input) => Promise<Readonly<Record<string, unknown>>>;
 
 export type DeploymentInput = { readonly deploymentId: string };
 export type TargetInput = DeploymentInput & { readonly target: string };
@@ -35,7 +35,7 @@ function errorMessageIn(json: string): string | undefined {
 }
 
 /** The deployment, if it is still wanted; throws `StepFailed` when it was cancelled, has ended, or is being undone. */
-export async function getWanted(ports: Pick<Ports, 'records'>, id: string): Promise<Deployment> {
+export async function getWanted(ports: Pick<WorkflowPorts, 'records'>, id: string): Promise<Deployment> {
   return stillWanted(await getDeployment(ports.records, id));
 }
 

@@ -12,7 +12,7 @@ import { revert } from './revert.ts';
 import { startRollout } from './start-rollout.ts';
 import { asStepError, type Step } from './step.ts';
 import { verify } from './verify.ts';
-import type { Ports } from '../ports/ports.ts';
+import type { WorkflowPorts } from '../ports/ports.ts';
 
 /** The steps by the names that `deploy.asl.json` gives them, which are those of their files. */
 const steps = {
@@ -35,7 +35,7 @@ export type StepName = keyof typeof steps;
 
 /** Runs the step that a payload of the definition names. Throws `StepFailed` to be caught by name, anything else to be tried again. */
 export async function runStep(
-  ports: Ports,
+  ports: WorkflowPorts,
   payload: { readonly step: string },
 ): Promise<Readonly<Record<string, unknown>>> {
   const step = Object.hasOwn(steps, payload.step) ? (steps[payload.step as StepName] as Step<unknown>) : undefined;

@@ -1,7 +1,7 @@
 import type { Deployment } from '../deployments/deployment.ts';
 import { advance, changeDeployment } from '../deployments/store.ts';
 import { deploymentEnvironment, deploymentTarget } from '../deployments/target-refs.ts';
-import type { Ports } from '../ports/ports.ts';
+import type { WorkflowPorts } from '../ports/ports.ts';
 import { StepFailed } from '../runtime/errors.ts';
 import { getWanted, stillWanted, type DeploymentInput, type Step } from './step.ts';
 
@@ -29,7 +29,7 @@ export const verify: Step<DeploymentInput> = async (ports, { deploymentId }) => 
 };
 
 /** Compares each target's count of failures with what it was when the watch began, which the first look writes down. */
-async function refuseFailures(ports: Ports, deployment: Deployment): Promise<void> {
+async function refuseFailures(ports: WorkflowPorts, deployment: Deployment): Promise<void> {
   const views = await Promise.all(
     deployment.targets.map(async ({ name }) => ({
       name,

@@ -48,6 +48,15 @@ export const areas: Readonly<Record<string, Area>> = {
     refuses: /^(dynalite|execa)(\/|$)/,
     pure: false,
   },
+  /** The entry points on AWS: they wire the ports and nothing else imports them. */
+  lambda: {
+    folders: ['functions/lambda'],
+    imports: ['domain', 'ports', 'webhook', 'workflow', 'api', 'aws'],
+    types: [],
+    refuses: /^(dynalite|execa|aws-local-stepfunctions)(\/|$)/,
+    pure: false,
+  },
+  infra: { folders: ['infra'], imports: [], types: ['domain', 'ports'], refuses: sdk, pure: false },
   local: {
     folders: ['local'],
     imports: ['domain', 'ports', 'webhook', 'workflow', 'api', 'buildspecs'],
@@ -78,6 +87,11 @@ export const exceptions: readonly { readonly from: string; readonly to: string; 
     from: 'local/records.ts',
     to: 'functions/aws/',
     why: 'records are kept by the same code in both clouds, here on an embedded DynamoDB',
+  },
+  {
+    from: 'buildspecs/aws-agent.ts',
+    to: 'functions/aws/',
+    why: "it is the build agent's entry on AWS, and wires what the agent reaches outside of its work folder",
   },
   {
     from: 'local/server.ts',

@@ -69,6 +69,7 @@ export async function openTestApi(options: Partial<Omit<ApiOptions, 'ports'>> & 
     workflow: {
       start: async (id) => void started.push(id),
       isRunning: async () => false,
+      stop: async () => {},
       resume: async () => false,
       fail: async () => false,
       ready,

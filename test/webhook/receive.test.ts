@@ -193,6 +193,7 @@ describe('a delivery and the deployments it makes', () => {
   const workflow: Workflow = {
     start: async () => {},
     isRunning: async () => false,
+    stop: async () => {},
     resume: async () => true,
     fail: async () => true,
     ready: async () => {},

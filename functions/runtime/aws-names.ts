@@ -1,0 +1,71 @@
+import type { BuildKind } from '../ports/builder.ts';
+import type { Digest } from './units.ts';
+
+/**
+ * What things are called on AWS, in one place: the adapters ask by these names, and the stack makes them and grants
+ * access by them. `prefix` names one installation: `sluice`, `sluice-staging`; 1 to 24 lower-case letters, digits and
+ * inner dashes, a letter first.
+ */
+export const prefixPattern = /^[a-z](?:[a-z0-9-]{0,22}[a-z0-9])?$/;
+
+/** The build project of a kind; `deploy.asl.json` puts the same together from `${BuildProjectPrefix}` and the kind. */
+export function buildProjectPrefix(prefix: string): string {
+  return `${prefix}-build`;
+}
+export function buildProjectName(prefix: string, kind: BuildKind): string {
+  return `${buildProjectPrefix(prefix)}-${kind}`;
+}
+/** Where a kind's builds write their log. */
+export function buildLogGroup(prefix: string, kind: BuildKind): string {
+  return `/${prefix}/build/${kind}`;
+}
+
+/** A secret's name in Secrets Manager; `name` is its name in the Secrets port: `apps/web/secret/database-url`. */
+export function secretName(prefix: string, name: string): string {
+  return `${prefix}/${name}`;
+}
+/** The control plane's own secrets, by their names in the Secrets port. */
+export const adminTokenSecret = 'control/admin-token';
+export const webhookSecretSecret = 'control/webhook-secret';
+
+/** The registry repository of an app's images. */
+export function imageRepository(prefix: string, app: string): string {
+  return `${prefix}/${app}`;
+}
+
+/** The bucket's key of a blob. */
+export function blobKey(digest: Digest): string {
+  return `blobs/sha256/${digest.slice('sha256:'.length)}`;
+}
+export const blobPrefix = 'blobs/sha256/';
+/** Where uploads in parts stand until they are whole and verified; a lifecycle rule clears it. */
+export const uploadPrefix = 'uploads/';
+/** The build agent, which every build project has as its S3 source: a zip with `agent.mjs`. */
+export const agentFileName = 'agent.mjs';
+
+/**
+ * A service that the control plane may touch carries `sluice:managed` = the installation's prefix; its task
+ * definitions, too. `sluice:app` and `sluice:environment` say whose it is.
+ */
+export const managedTag = 'sluice:managed';
+export const appTag = 'sluice:app';
+export const environmentTag = 'sluice:environment';
+/** On a task definition that the control plane registered: which revision it is. */
+export const revisionTag = 'sluice:revision';
+/** And by which rollout it was made, so that one whose answer was lost is found again. */
+export const rolloutTag = 'sluice:rollout';
+
+/**
+ * Bundles on ECS: the task has an init container of this name, whose image has the AWS CLI, `sha256sum` and `tar`, and
+ * which fetches `s3://$SLUICE_BUNDLE_BUCKET/$SLUICE_BUNDLE_KEY` with the task's own role, checks it against
+ * `$SLUICE_BUNDLE_SHA256`, unpacks it into the volume of the same name and ends; the app's container starts when it has
+ * succeeded, with the volume at `bundleFolder`, which is its working directory.
+ */
+export const bundleContainer = 'sluice-bundle';
+export const bundleVolume = 'sluice-bundle';
+export const bundleFolder = '/bundle';
+export const bundleVariables = {
+  bucket: 'SLUICE_BUNDLE_BUCKET',
+  key: 'SLUICE_BUNDLE_KEY',
+  sha256: 'SLUICE_BUNDLE_SHA256',
+} as const;
