@@ -10,8 +10,8 @@ const project = (name: string, folders: readonly string[], testTimeout: number) 
 });
 
 /**
- * `npm test` runs the first three; `heavy` holds what needs minutes (loads, kills, hundreds of apps) and is run by
- * `.ci/run`.
+ * `npm test` runs the first three; `heavy` holds what needs minutes (loads, kills, hundreds of apps), `aws` what needs
+ * the emulator of AWS; `.ci/run` runs them all.
  */
 export default defineConfig({
   test: {
@@ -28,9 +28,12 @@ export default defineConfig({
           'apps',
           'artifacts',
           'access',
+          'adapters',
           'builds',
           'cli',
           'deployments',
+          'infra',
+          'lambda',
           'local',
           'rollout',
           'runtime',
@@ -43,6 +46,7 @@ export default defineConfig({
       project('contract', ['contract'], 60_000),
       project('flow', ['flow'], 90_000),
       project('heavy', ['heavy'], 600_000),
+      project('aws', ['aws'], 300_000),
     ],
     reporters: process.env['CI'] ? ['default', 'json'] : ['default'],
     outputFile: { json: `reports/${process.env['SLUICE_REPORT'] ?? 'vitest'}.json` },

@@ -24,7 +24,10 @@ export type LocalWorkflowOptions = {
 export async function readDefinition(file: URL): Promise<Definition> {
   const text = await readFile(file, 'utf8');
   return JSON.parse(
-    text.replaceAll('${WorkflowFunction}', 'workflow').replaceAll('${BuildProjectPrefix}', 'sluice'),
+    text
+      .replaceAll('${WorkflowFunction}', 'workflow')
+      .replaceAll('${BuildProjectPrefix}', 'sluice')
+      .replaceAll('${BuildRolePrefix}', 'sluice-'),
   ) as Definition;
 }
 

@@ -3,10 +3,10 @@ import type { Digest } from './units.ts';
 
 /**
  * What things are called on AWS, in one place: the adapters ask by these names, and the stack makes them and grants
- * access by them. `prefix` names one installation: `sluice`, `sluice-staging`; 1 to 24 lower-case letters, digits and
+ * access by them. `prefix` names one installation: `sluice`, `sluice-test`; 1 to 16 lower-case letters, digits and
  * inner dashes, a letter first.
  */
-export const prefixPattern = /^[a-z](?:[a-z0-9-]{0,22}[a-z0-9])?$/;
+export const prefixPattern = /^[a-z](?:[a-z0-9-]{0,14}[a-z0-9])?$/;
 
 /** The build project of a kind; `deploy.asl.json` puts the same together from `${BuildProjectPrefix}` and the kind. */
 export function buildProjectPrefix(prefix: string): string {
@@ -19,6 +19,19 @@ export function buildProjectName(prefix: string, kind: BuildKind): string {
 export function buildLogGroup(prefix: string, kind: BuildKind): string {
   return `/${prefix}/build/${kind}`;
 }
+
+/**
+ * Every build runs as its app's own role, which the app's stack makes (`DeployableApp`): it may read that app's source
+ * credential and push to that app's repository, and nothing of any other app. At most 64 characters: 16 + 7 + 40.
+ */
+export const buildRoleName = (prefix: string, app: string): string => `${prefix}-build-${app}`;
+/** IAM paths of the roles that the control plane may pass on: to CodeBuild, and to the tasks of services it deploys. */
+export const buildRolePath = (prefix: string): string => `/${prefix}/build/`;
+export const taskRolePath = (prefix: string): string => `/${prefix}/task/`;
+
+export const stateMachineName = (prefix: string): string => `${prefix}-deploy`;
+/** What an app's stack must know of the installation, as SSM parameters: `/sluice/bucket-name`. */
+export const parameterName = (prefix: string, name: 'bucket-name'): string => `/${prefix}/${name}`;
 
 /** A secret's name in Secrets Manager; `name` is its name in the Secrets port: `apps/web/secret/database-url`. */
 export function secretName(prefix: string, name: string): string {

@@ -114,6 +114,7 @@ async function openBuild(ports: WorkflowPorts, deployment: Deployment) {
   // The timeout for the service is in whole minutes; the agent keeps the exact one.
   return {
     id: buildId,
+    app: deployment.app,
     kind,
     spec: JSON.stringify(spec),
     timeoutMinutes: Math.max(5, Math.ceil(spec.timeoutSeconds / 60)),
