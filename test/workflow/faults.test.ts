@@ -279,8 +279,9 @@ describe('an app that changes', () => {
     const waiting = await deploy(commitOf('b'));
     draining.open();
     await gone;
-    const ends = await Promise.all([rolling, waiting].map(async ({ id }) => (await cloud.settled(id)).state.status));
-    expect(ends).toEqual(['cancelled', 'cancelled']);
+    expect((await cloud.settled(waiting.id)).state.status).toBe('cancelled');
+    // Its target may be gone before the cancellation reaches it: then it failed, and was undone.
+    expect(['cancelled', 'rolled_back']).toContain((await cloud.settled(rolling.id)).state.status);
   });
 
   it('and is deleted begins no deployment that was made before it was gone', async () => {
