@@ -1,0 +1,155 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { accessSync, constants, createWriteStream } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe } from 'vitest';
+import { testAwsConfig } from '../support/scripted-aws.ts';
+import { freePort } from '../support/server.ts';
+
+/**
+ * ministack, an AWS emulator that none of us wrote: one Python program, one port for every service, everything in
+ * memory. https://github.com/ministackorg/ministack
+ */
+export const emulatorVersion = '1.5.33';
+/** The account all its ARNs name. */
+export const emulatorAccount = '000000000000';
+
+export type Emulator = {
+  readonly endpoint: string;
+  /** For any SDK client; `forcePathStyle` is S3's, and ignored by the others. */
+  readonly config: typeof testAwsConfig & { readonly endpoint: string; readonly forcePathStyle: true };
+  /** What a program needs in its environment for its SDK to speak to the emulator and to nobody else. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** What it has written so far; for the message of a test that failed. */
+  log(): Promise<string>;
+  close(): Promise<void>;
+};
+
+/** Why there is no emulator here; undefined when there is one. */
+export const emulatorMissing: string | undefined = findProgram()
+  ? undefined
+  : `needs ministack (pip install ministack==${emulatorVersion}; SLUICE_MINISTACK is the path of the program)`;
+
+/**
+ * `describe`, skipped where the emulator is absent, and then the reason is in the name: `describeOnEmulator('records',
+ * () => recordsSuite('ministack', make))`. Hooks and tests of a skipped suite do not run.
+ */
+export function describeOnEmulator(name: string, suite: () => void): void {
+  describe.skipIf(emulatorMissing !== undefined)(emulatorMissing ? `${name} (${emulatorMissing})` : name, suite);
+}
+
+/**
+ * Starts an emulator of its own on a free port of the loopback, its files in a folder of its own; undefined where there
+ * is none. `environment` adds to its settings (`AUTH=true` makes it enforce IAM).
+ */
+export async function startEmulator(environment: Record<string, string> = {}): Promise<Emulator | undefined> {
+  const program = findProgram();
+  if (!program) return undefined;
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-emulator-'));
+  const port = await freePort();
+  const endpoint = `http://127.0.0.1:${port}`;
+  const logFile = join(folder, 'log');
+  // A group of its own, for what it starts itself (one Node process for each function) ends with it.
+  const child = spawn(program, [], {
+    cwd: folder,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...settings(folder, port), ...environment },
+  });
+  const log = createWriteStream(logFile);
+  for (const stream of [child.stdout, child.stderr]) stream.pipe(log, { end: false });
+  const endWithUs = () => signalGroup(child, 'SIGKILL');
+  process.once('exit', endWithUs);
+
+  async function close(): Promise<void> {
+    process.off('exit', endWithUs);
+    const exited = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined;
+    signalGroup(child, 'SIGTERM');
+    await Promise.race([exited, sleep(5000, undefined, { ref: false })]);
+    signalGroup(child, 'SIGKILL');
+    await exited;
+    log.end();
+    await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+
+  try {
+    await untilHealthy(endpoint, child);
+  } catch (cause) {
+    const told = await readFile(logFile, 'utf8').catch(() => '');
+    await close();
+    throw new Error(`The emulator did not start:\n${told.slice(-2000)}`, { cause });
+  }
+  return {
+    endpoint,
+    config: { ...testAwsConfig, endpoint, forcePathStyle: true },
+    environment: clientEnvironment(endpoint),
+    log: async () => await readFile(logFile, 'utf8'),
+    close,
+  };
+}
+
+function findProgram(): string | undefined {
+  const named = process.env['SLUICE_MINISTACK'];
+  const places = named ? [named] : (process.env['PATH'] ?? '').split(delimiter).map((path) => join(path, 'ministack'));
+  return places.find((path) => {
+    try {
+      accessSync(path, constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Nothing of this process's environment but a PATH, on which `node` is the Node that runs the tests. */
+function settings(folder: string, port: number): Record<string, string> {
+  return {
+    PATH: [dirname(process.execPath), '/usr/local/bin', '/usr/bin', '/bin'].join(delimiter),
+    HOME: folder,
+    TMPDIR: folder,
+    STATE_DIR: join(folder, 'state'),
+    S3_DATA_DIR: join(folder, 's3'),
+    BIND_HOST: '127.0.0.1',
+    GATEWAY_PORT: String(port),
+    MINISTACK_HOST: '127.0.0.1',
+    MINISTACK_REGION: testAwsConfig.region,
+    MINISTACK_ACCOUNT_ID: emulatorAccount,
+    // Their ports are fixed, and two emulators may run.
+    IOT_MTLS_ENABLED: '0',
+    SFTP_ENABLED: '0',
+  };
+}
+
+function clientEnvironment(endpoint: string): Record<string, string> {
+  const { region, credentials } = testAwsConfig;
+  return {
+    AWS_ENDPOINT_URL: endpoint,
+    AWS_REGION: region,
+    AWS_DEFAULT_REGION: region,
+    AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+    AWS_EC2_METADATA_DISABLED: 'true',
+  };
+}
+
+async function untilHealthy(endpoint: string, child: ChildProcess): Promise<void> {
+  for (let attempt = 0; attempt < 300; attempt += 1) {
+    if (child.exitCode !== null || child.signalCode !== null) throw new Error('It ended by itself');
+    const answer = await fetch(`${endpoint}/_ministack/health`, { signal: AbortSignal.timeout(2000) }).catch(() => {});
+    if (answer?.ok) return;
+    await sleep(100);
+  }
+  throw new Error('It was not healthy within 30 s');
+}
+
+function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, signal);
+  } catch {
+    // The whole group has ended already.
+  }
+}
