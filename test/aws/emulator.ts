@@ -24,8 +24,8 @@ export type Emulator = {
   /** What a program needs in its environment for its SDK to speak to the emulator and to nobody else. */
   readonly environment: Readonly<Record<string, string>>;
   /** What it has written so far; for the message of a test that failed. */
-  log(): Promise<string>;
-  close(): Promise<void>;
+  readonly log: () => Promise<string>;
+  readonly close: () => Promise<void>;
 };
 
 /** Why there is no emulator here; undefined when there is one. */
@@ -38,7 +38,10 @@ export const emulatorMissing: string | undefined = findProgram()
  * () => recordsSuite('ministack', make))`. Hooks and tests of a skipped suite do not run.
  */
 export function describeOnEmulator(name: string, suite: () => void): void {
-  describe.skipIf(emulatorMissing !== undefined)(emulatorMissing ? `${name} (${emulatorMissing})` : name, suite);
+  const reason = emulatorMissing ? ` (${emulatorMissing})` : '';
+  describe.skipIf(emulatorMissing !== undefined)(`${name}${reason}`, () => {
+    suite();
+  });
 }
 
 /**
