@@ -69,8 +69,7 @@ export const revisionTag = 'sluice:revision';
 export const rolloutTag = 'sluice:rollout';
 
 /**
- * Bundles on ECS: the task has an init container of this name, whose image has the AWS CLI, `sha256sum` and `tar`, and
- * which fetches `s3://$SLUICE_BUNDLE_BUCKET/$SLUICE_BUNDLE_KEY` with the task's own role, checks it against
+ * Bundles on ECS: the task has an init container of this name, whose image has the AWS CLI and Python, and which fetches `s3://$SLUICE_BUNDLE_BUCKET/$SLUICE_BUNDLE_KEY` with the task's own role, checks it against
  * `$SLUICE_BUNDLE_SHA256`, unpacks it into the volume of the same name and ends; the app's container starts when it has
  * succeeded, with the volume at `bundleFolder`, which is its working directory.
  */
