@@ -6,6 +6,7 @@ const project = (name: string, folders: readonly string[], testTimeout: number) 
     include: folders.map((folder) => `test/${folder}/**/*.test.ts`),
     testTimeout,
     hookTimeout: testTimeout,
+    setupFiles: process.env['SLUICE_AWS_INPUTS'] ? ['test/support/record-aws-inputs.ts'] : [],
   },
 });
 

@@ -55,9 +55,12 @@ const known = new Set<string>();
 /** One line of JSON for each different input, in `$SLUICE_AWS_INPUTS`; nothing where that is not set. */
 export function recordInput(serviceId: string, operation: string, input: object): void {
   if (!folder) return;
-  const line = JSON.stringify({ serviceId, operation, input }, (_key, value: unknown) =>
-    value instanceof Uint8Array || isStream(value) ? { $bytes: true } : value,
-  );
+  const line = JSON.stringify({ serviceId, operation, input }, function (this: Record<string, unknown>, key, value) {
+    // A date is asked for by its holder: what arrives here is its text already.
+    const held = this[key];
+    if (held instanceof Date) return { $date: held.toISOString() };
+    return held instanceof Uint8Array || isStream(held) ? { $bytes: true } : (value as unknown);
+  });
   if (known.has(line)) return;
   if (known.size === 0) mkdirSync(folder, { recursive: true });
   known.add(line);
