@@ -53,6 +53,8 @@ export function blobKey(digest: Digest): string {
 export const blobPrefix = 'blobs/sha256/';
 /** Where uploads in parts stand until they are whole and verified; a lifecycle rule clears it. */
 export const uploadPrefix = 'uploads/';
+/** The ssh host keys that an app's builds accepted once: its build role may read and write this one object. */
+export const knownHostsKey = (app: string): string => `known-hosts/${app}`;
 /** The build agent, which every build project has as its S3 source: a zip with `agent.mjs`. */
 export const agentFileName = 'agent.mjs';
 
@@ -69,9 +71,10 @@ export const revisionTag = 'sluice:revision';
 export const rolloutTag = 'sluice:rollout';
 
 /**
- * Bundles on ECS: the task has an init container of this name, whose image has the AWS CLI and Python, and which fetches `s3://$SLUICE_BUNDLE_BUCKET/$SLUICE_BUNDLE_KEY` with the task's own role, checks it against
- * `$SLUICE_BUNDLE_SHA256`, unpacks it into the volume of the same name and ends; the app's container starts when it has
- * succeeded, with the volume at `bundleFolder`, which is its working directory.
+ * Bundles on ECS: the task has an init container of this name, whose image has the AWS CLI and Python, and which runs
+ * `bundleInitCommand`: it fetches `s3://$SLUICE_BUNDLE_BUCKET/$SLUICE_BUNDLE_KEY` with the task's own role, checks it
+ * against `$SLUICE_BUNDLE_SHA256`, unpacks it into the volume of the same name and ends; the app's container starts when
+ * it has succeeded, with the volume at `bundleFolder`, which is its working directory.
  */
 export const bundleContainer = 'sluice-bundle';
 export const bundleVolume = 'sluice-bundle';
