@@ -28,6 +28,18 @@ export const buildRoleName = (prefix: string, app: string): string => `${prefix}
 /** IAM paths of the roles that the control plane may pass on: to CodeBuild, and to the tasks of services it deploys. */
 export const buildRolePath = (prefix: string): string => `/${prefix}/build/`;
 export const taskRolePath = (prefix: string): string => `/${prefix}/task/`;
+/**
+ * The managed policy that every build role has beside its own permissions, and that the control plane's stack makes, in
+ * `buildRolePath`: to read the agent, whose name changes with each version, and to write the build's log. So an upgrade
+ * of the control plane reaches the roles of all apps at once.
+ */
+export const buildPolicyName = (prefix: string): string => `${prefix}-build`;
+
+/**
+ * The managed policy, made by the control plane's stack, that every app's build role has attached: the build agent to
+ * be read, the log to be written, a network where builds have one. An upgrade changes it for all apps at once.
+ */
+export const buildPolicyName = (prefix: string): string => `${prefix}-build`;
 
 export const stateMachineName = (prefix: string): string => `${prefix}-deploy`;
 /** What an app's stack must know of the installation, as SSM parameters: `/sluice/bucket-name`. */
@@ -69,6 +81,16 @@ export const environmentTag = 'sluice:environment';
 export const revisionTag = 'sluice:revision';
 /** And by which rollout it was made, so that one whose answer was lost is found again. */
 export const rolloutTag = 'sluice:rollout';
+/** And of which revision of its family, which the app's stack made, it is a copy with our fields changed: `17`. */
+export const baseTag = 'sluice:base';
+
+/**
+ * On a service whose stack keeps two families: the family whose newest active revision says how its tasks are to be
+ * (size, roles, volumes, other containers), and which no service runs. A new revision is a copy of that one with our
+ * fields changed, registered in the family that the service runs; only the control plane registers there after the
+ * first, so that no update of the stack ever puts an older image back. Without this tag, the base is the running one's.
+ */
+export const templateTag = 'sluice:template';
 
 /**
  * Bundles on ECS: the task has an init container of this name, whose image has the AWS CLI and Python, and which runs

@@ -1,0 +1,49 @@
+import { ArnFormat, type Stack } from 'aws-cdk-lib';
+import type { BuildKind } from '../functions/ports/builder.ts';
+import {
+  buildLogGroup,
+  buildProjectName,
+  buildRoleName,
+  buildRolePath,
+  secretName,
+  stateMachineName,
+  taskRolePath,
+} from '../functions/runtime/aws-names.ts';
+import { functionLogGroup, functionName, liveAlias, queueName } from './names.ts';
+import type { FunctionName, QueuedName } from './permissions.ts';
+
+export const buildKinds = ['image', 'bundle', 'fetch', 'registry'] as const satisfies readonly BuildKind[];
+
+/**
+ * The ARNs by which permissions are given. All but the table's are put together from names, so that a role waits for
+ * nothing and nothing waits in a circle.
+ */
+export type Arns = ReturnType<typeof arnsOf>;
+
+export function arnsOf(stack: Stack, { prefix, table }: { readonly prefix: string; readonly table: string }) {
+  const arn = (service: string, resource: string) =>
+    stack.formatArn({ service, resource, arnFormat: ArnFormat.NO_RESOURCE_NAME });
+  const role = (path: string) => stack.formatArn({ service: 'iam', region: '', resource: 'role', resourceName: path });
+  const queue = (name: QueuedName) => arn('sqs', queueName(prefix, name));
+  const logGroup = (name: string) => arn('logs', `log-group:${name}`);
+  const machine = stateMachineName(prefix);
+  return {
+    prefix,
+    table,
+    stateMachine: arn('states', `stateMachine:${machine}`),
+    executions: arn('states', `execution:${machine}:*`),
+    /** By which events AWS tells Step Functions that a build has ended; one rule for all state machines of an account. */
+    buildEndsRule: arn('events', 'rule/StepFunctionsGetEventsForCodeBuildStartBuildRule'),
+    workflowFunction: arn('lambda', `function:${functionName(prefix, 'workflow')}:${liveAlias}`),
+    functionLogs: (name: FunctionName) => logGroup(functionLogGroup(prefix, name)),
+    secrets: (path: string) => arn('secretsmanager', `secret:${secretName(prefix, path)}`),
+    buildProjects: buildKinds.map((kind) => arn('codebuild', `project/${buildProjectName(prefix, kind)}`)),
+    buildLogGroups: buildKinds.map((kind) => logGroup(buildLogGroup(prefix, kind))),
+    buildRoles: role(`${buildRolePath(prefix).slice(1)}*`),
+    /** What the definition puts an app's id behind. */
+    buildRolePrefix: role(`${buildRolePath(prefix).slice(1)}${buildRoleName(prefix, '')}`),
+    taskRoles: role(`${taskRolePath(prefix).slice(1)}*`),
+    ecs: (resource: string) => arn('ecs', resource),
+    deadLetterQueues: { events: queue('events'), reconcile: queue('reconcile') },
+  };
+}
