@@ -29,13 +29,6 @@ export const buildRoleName = (prefix: string, app: string): string => `${prefix}
 export const buildRolePath = (prefix: string): string => `/${prefix}/build/`;
 export const taskRolePath = (prefix: string): string => `/${prefix}/task/`;
 /**
- * The managed policy that every build role has beside its own permissions, and that the control plane's stack makes, in
- * `buildRolePath`: to read the agent, whose name changes with each version, and to write the build's log. So an upgrade
- * of the control plane reaches the roles of all apps at once.
- */
-export const buildPolicyName = (prefix: string): string => `${prefix}-build`;
-
-/**
  * The managed policy, made by the control plane's stack, that every app's build role has attached: the build agent to
  * be read, the log to be written, a network where builds have one. An upgrade changes it for all apps at once.
  */
