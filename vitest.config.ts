@@ -47,7 +47,7 @@ export default defineConfig({
       project('contract', ['contract'], 60_000),
       project('flow', ['flow'], 90_000),
       project('heavy', ['heavy'], 600_000),
-      project('aws', ['aws'], 300_000),
+      { test: { ...project('aws', ['aws'], 300_000).test, globalSetup: 'test/aws/needs.ts' } },
     ],
     reporters: process.env['CI'] ? ['default', 'json'] : ['default'],
     outputFile: { json: `reports/${process.env['SLUICE_REPORT'] ?? 'vitest'}.json` },

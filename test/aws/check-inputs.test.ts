@@ -4,15 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { modelsMissing, modelsPython } from './needs.ts';
 
-const python = process.env['SLUICE_BOTOCORE_PYTHON'];
-const missing = 'needs SLUICE_BOTOCORE_PYTHON: the path of a Python with the packages botocore and regex';
 const program = fileURLToPath(new URL('check_inputs.py', import.meta.url));
 
 type Asked = readonly [serviceId: string, operation: string, input: unknown];
 
 /** The checker finds what it is there to find. */
-describe.skipIf(python === undefined)(`the check of SDK inputs${python ? '' : ` (${missing})`}`, () => {
+const reason = modelsMissing ? ` (${modelsMissing})` : '';
+
+describe.skipIf(modelsMissing !== undefined)(`the check of SDK inputs${reason}`, () => {
   let folder: string;
 
   beforeAll(async () => {
@@ -27,7 +28,7 @@ describe.skipIf(python === undefined)(`the check of SDK inputs${python ? '' : ` 
     const lines = asked.map(([serviceId, operation, input]) => JSON.stringify({ serviceId, operation, input }));
     await writeFile(join(inputs, '1.jsonl'), lines.map((line) => `${line}\n`).join(''));
     return await new Promise((resolve) => {
-      execFile(python ?? '', [program, inputs, ...more], (error, stdout, stderr) =>
+      execFile(modelsPython ?? '', [program, inputs, ...more], (error, stdout, stderr) =>
         resolve({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, told: `${stdout}${stderr}` }),
       );
     });

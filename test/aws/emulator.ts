@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants, createWriteStream } from 'node:fs';
+import { createWriteStream } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
@@ -8,13 +8,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe } from 'vitest';
 import { testAwsConfig } from '../support/scripted-aws.ts';
 import { freePort } from '../support/server.ts';
+import { emulatorMissing, findEmulator } from './needs.ts';
 
-/**
- * ministack, an AWS emulator that none of us wrote: one Python program, one port for every service, everything in
- * memory. https://github.com/ministackorg/ministack
- */
-export const emulatorVersion = '1.5.33';
-/** The account all its ARNs name. */
+/** The account that all its ARNs name. */
 export const emulatorAccount = '000000000000';
 
 export type Emulator = {
@@ -27,11 +23,6 @@ export type Emulator = {
   readonly log: () => Promise<string>;
   readonly close: () => Promise<void>;
 };
-
-/** Why there is no emulator here; undefined when there is one. */
-export const emulatorMissing: string | undefined = findProgram()
-  ? undefined
-  : `needs ministack (pip install ministack==${emulatorVersion}; SLUICE_MINISTACK is the path of the program)`;
 
 /**
  * `describe`, skipped where the emulator is absent, and then the reason is in the name: `describeOnEmulator('records',
@@ -49,7 +40,7 @@ export function describeOnEmulator(name: string, suite: () => void): void {
  * is none. `environment` adds to its settings (`AUTH=true` makes it enforce IAM).
  */
 export async function startEmulator(environment: Record<string, string> = {}): Promise<Emulator | undefined> {
-  const program = findProgram();
+  const program = findEmulator();
   if (!program) return undefined;
   const folder = await mkdtemp(join(tmpdir(), 'sluice-emulator-'));
   const port = await freePort();
@@ -92,19 +83,6 @@ export async function startEmulator(environment: Record<string, string> = {}): P
     log: async () => await readFile(logFile, 'utf8'),
     close,
   };
-}
-
-function findProgram(): string | undefined {
-  const named = process.env['SLUICE_MINISTACK'];
-  const places = named ? [named] : (process.env['PATH'] ?? '').split(delimiter).map((path) => join(path, 'ministack'));
-  return places.find((path) => {
-    try {
-      accessSync(path, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
 }
 
 /** Nothing of this process's environment but a PATH, on which `node` is the Node that runs the tests. */
