@@ -109,12 +109,15 @@ export function fleetSuite(name: string, make: () => Promise<FleetUnderTest>): v
     it('turns back a revision whose tasks become healthy and die, one after the other', async () => {
       await roll({ env: { VERSION: 'one' } });
       // Each old task has an answer to finish, so the rollout is still on when the new ones die.
-      const slow = [1, 2].map(() => fetch(`${under.urlOf(ref)}/slow?ms=3000`));
+      const slow = [1, 2].map(() => fetch(`${under.urlOf(ref)}/slow?ms=8000`));
       await until(
         () => under.fleet.view(ref),
         ({ tasks }) => tasks.every((task) => task.inFlight === 1),
       );
-      const { end } = await roll({ env: { VERSION: 'two', CRASH_AFTER_MS: '300' } });
+      const { end } = await roll({
+        env: { VERSION: 'two', CRASH_AFTER_MS: '300' },
+        policy: { drainSeconds: 20 },
+      });
       expect(end.status).toBe('reverted');
       expect(end.reason).toMatch(/2 tasks in a row failed; the last one exited with code 1/);
       expect(end.counts).toMatchObject({ oldServing: 2, newServing: 0 });
