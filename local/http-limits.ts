@@ -4,6 +4,8 @@ export type HttpLimits = {
   readonly headersMs: number;
   /** Until its body must be whole, for all but the requests of `first`, which bring what takes long. */
   readonly bodyMs: number;
+  /** A transfer goes on as long as so many bytes of it come in each `bodyMs`. */
+  readonly leastTransferBytes: number;
   /** How long a connection may be silent in both directions while a request is on it; above every long poll. */
   readonly silenceMs: number;
   /** The same for the requests of `first`: a Git client may be silent while it packs. */
@@ -18,6 +20,7 @@ export type HttpLimits = {
 export const defaultLimits: HttpLimits = {
   headersMs: 10_000,
   bodyMs: 60_000,
+  leastTransferBytes: 64 * 1024,
   silenceMs: 60_000,
   firstSilenceMs: 600_000,
   keepAliveMs: 65_000,

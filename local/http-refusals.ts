@@ -37,19 +37,27 @@ export function refuseBroken(error: NodeJS.ErrnoException, socket: Socket, conne
   else writeRefusal(socket, statusOf(error.code));
 }
 
-/** Ends a request whose body is not whole in time, with 408 when nothing was answered on its connection yet. */
+/**
+ * Ends a request whose body is not whole in time, with 408 when nothing was answered on its connection yet. With
+ * `leastBytes` it has as much time again whenever so many bytes came, until it is answered.
+ */
 export function refuseLateBody(
   { request, response }: { request: IncomingMessage; response: ServerResponse },
-  bodyMs: number,
+  limits: { readonly bodyMs: number; readonly leastBytes: number | undefined },
   connections: Connections,
 ): void {
   if (isWithoutBody(request)) return;
   const { socket } = request;
-  const timer = setTimeout(() => {
+  let bytesBefore = socket.bytesRead;
+  const timer = setInterval(() => {
+    const came = socket.bytesRead - bytesBefore;
+    bytesBefore = socket.bytesRead;
+    if (limits.leastBytes !== undefined && came >= limits.leastBytes && !response.headersSent) return;
+    stop();
     if (response.headersSent || connections.inFlightOn(socket) > 1) socket.destroy();
     else writeRefusal(socket, 408);
-  }, bodyMs);
-  const stop = () => clearTimeout(timer);
+  }, limits.bodyMs);
+  const stop = () => clearInterval(timer);
   request.once('end', stop);
   request.once('close', stop);
 }

@@ -15,6 +15,8 @@ export type HttpServerOptions = {
   readonly fetch: (request: Request, env: object) => Response | Promise<Response>;
   /** Takes what it wants (true) before `fetch` is asked, as Node's own objects: the Git remote. */
   readonly first?: (request: IncomingMessage, response: ServerResponse) => boolean;
+  /** Whether a request brings what may take long: its body has no time limit as long as bytes come. */
+  readonly isTransfer?: (request: IncomingMessage) => boolean;
   readonly log: Log;
   readonly limits?: Partial<HttpLimits>;
 };
@@ -63,7 +65,11 @@ export function remoteAddress(env: unknown): string {
   return incoming?.socket.remoteAddress ?? 'unknown';
 }
 
-function requestListener({ fetch, first, log }: HttpServerOptions, limits: HttpLimits, connections: Connections) {
+function requestListener(
+  { fetch, first, isTransfer, log }: HttpServerOptions,
+  limits: HttpLimits,
+  connections: Connections,
+) {
   const toFetch = getRequestListener((request, env) => fetch(request, env), {
     errorHandler: (error) => refused(error, log),
   });
@@ -72,7 +78,8 @@ function requestListener({ fetch, first, log }: HttpServerOptions, limits: HttpL
       request.socket.setTimeout(limits.firstSilenceMs);
       return;
     }
-    refuseLateBody({ request, response }, limits.bodyMs, connections);
+    const leastBytes = isTransfer?.(request) ? limits.leastTransferBytes : undefined;
+    refuseLateBody({ request, response }, { bodyMs: limits.bodyMs, leastBytes }, connections);
     void toFetch(request, response);
   };
 }

@@ -46,7 +46,26 @@ export function objectRoutes(objects: FolderObjects, options: ObjectRoutesOption
     return context.json({ digest, sizeBytes: stored.sizeBytes });
   });
 
+  app.put('/objects/:digest/uploads/:id/:number', async (context) => {
+    const { digest, part } = granted(context, 'PUT', options);
+    if (!part) throw forbidden();
+    if (part.uploadBytes > options.maxBytes) {
+      throw new Problem('too-large', `The object is larger than ${options.maxBytes} bytes`);
+    }
+    const upload = { id: part.id, digest, sizeBytes: part.uploadBytes };
+    await objects.putPart(upload, part.number, context.req.raw.body ?? noBytes());
+    return context.json({ digest, part: part.number });
+  });
+
   return app;
+}
+
+/** Whether a request brings an object or a part of one, which may take long: no limit but that it goes on. */
+export function isTransfer(request: {
+  readonly method?: string | undefined;
+  readonly url?: string | undefined;
+}): boolean {
+  return request.method === 'PUT' && (request.url?.startsWith('/objects/') ?? false);
 }
 
 /** Bytes of strangers: nothing may take them for a page of ours. */
@@ -59,12 +78,17 @@ const objectHeaders = {
 };
 
 function granted(context: Context, method: ObjectMethod, options: ObjectRoutesOptions) {
-  const { digest = '' } = context.req.param() as { digest?: string };
-  const { expires = '', signature = '' } = context.req.query();
-  const nowSeconds = options.clock() / 1000;
-  const grant = grantOf({ method, digest, expires, signature }, options.signingKey, nowSeconds);
-  if (!grant) throw new Problem('forbidden', 'The signature of this URL is wrong or has expired; ask for a new URL');
+  const { digest = '', id, number = '' } = context.req.param() as { digest?: string; id?: string; number?: string };
+  const { expires = '', signature = '', of: uploadBytes = '' } = context.req.query();
+  const part = id === undefined ? {} : { part: { id, number, uploadBytes } };
+  const request = { method, digest, expires, signature, ...part };
+  const grant = grantOf(request, options.signingKey, options.clock() / 1000);
+  if (!grant) throw forbidden();
   return grant;
+}
+
+function forbidden(): Problem {
+  return new Problem('forbidden', 'The signature of this URL is wrong or has expired; ask for a new URL');
 }
 
 /** One range as RFC 9110 has it; several, or another unit, may be ignored, and are. */

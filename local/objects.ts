@@ -1,12 +1,15 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { open, readdir, rm, stat, type FileHandle } from 'node:fs/promises';
+import { open, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Objects } from '../functions/ports/objects.ts';
+import { wrongDigest } from '../functions/ports/upload-parts.ts';
 import { Problem } from '../functions/runtime/errors.ts';
 import type { Digest, EpochMs } from '../functions/runtime/units.ts';
 import { codeOf, diskProblem, makeFolders, moveDurably } from './durable.ts';
+import { folderUploads, type FolderUploads } from './object-uploads.ts';
 import { isDigest, signedUrl, type ObjectMethod } from './object-urls.ts';
+import { writeMeasured } from './write-measured.ts';
 
 export type FolderObjectsOptions = {
   readonly folder: string;
@@ -19,14 +22,15 @@ export type FolderObjectsOptions = {
 /** Bytes from `start` to `end`, both included. */
 export type ByteRange = { readonly start: number; readonly end: number };
 
-export type FolderObjects = Objects & {
-  /** A part of a blob; throws `Problem('not-found')`. */
-  readRange(digest: Digest, range: ByteRange): Promise<AsyncIterable<Uint8Array>>;
-};
+export type FolderObjects = Objects &
+  Pick<FolderUploads, 'putPart'> & {
+    /** Some of a blob's bytes; throws `Problem('not-found')`. */
+    readRange(digest: Digest, range: ByteRange): Promise<AsyncIterable<Uint8Array>>;
+  };
 
 /**
- * The Objects port on a folder: `sha256/<hex>`, and `incoming/` for what is being written. A blob gets its
- * name when all of it is verified and on the disk. Opening removes what a killed process left in `incoming/`, so a
+ * The Objects port on a folder: `sha256/<hex>`, `uploads/` for the parts of what is not whole yet, and `incoming/` for
+ * what is being written. A blob gets its name when all of it is verified and on the disk. Opening removes what a killed process left in `incoming/`, so a
  * folder belongs to one process.
  */
 export async function folderObjects(options: FolderObjectsOptions): Promise<FolderObjects> {
@@ -54,30 +58,39 @@ export async function folderObjects(options: FolderObjectsOptions): Promise<Fold
     return signedUrl(options.baseUrl(), { method, digest, expires }, options.signingKey);
   }
 
+  async function put(digest: Digest, body: AsyncIterable<Uint8Array>, { maxBytes = Infinity } = {}) {
+    const path = pathOf(digest);
+    const temporary = join(incoming, randomUUID());
+    try {
+      const written = await writeMeasured(temporary, body, { maxBytes });
+      if (written.digest !== digest) throw wrongDigest(written.digest);
+      await moveDurably(temporary, path);
+      return { sizeBytes: written.sizeBytes };
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw diskProblem(error, 'The object cannot be written');
+    }
+  }
+
+  const uploads = folderUploads({ ...options, incoming, objects: { find, put } });
+  await uploads.sweep();
+
   return {
     find,
     read: async (digest) => await read(digest),
     readRange: read,
-
-    async put(digest, body, { maxBytes = Infinity } = {}) {
-      const path = pathOf(digest);
-      const temporary = join(incoming, randomUUID());
-      try {
-        const sizeBytes = await writeVerified(temporary, body, { digest, maxBytes });
-        await moveDurably(temporary, path);
-        return { sizeBytes };
-      } catch (error) {
-        await rm(temporary, { force: true });
-        throw diskProblem(error, 'The object cannot be written');
-      }
-    },
+    put,
+    openUpload: uploads.openUpload,
+    putPart: uploads.putPart,
+    finishUpload: uploads.finishUpload,
+    abandonUpload: uploads.abandonUpload,
 
     async remove(digest) {
       await rm(pathOf(digest), { force: true });
     },
 
     downloadUrl: async (digest, seconds) => url('GET', digest, seconds),
-    uploadUrl: async (digest, seconds) => url('PUT', digest, seconds),
+    uploadUrl: async (digest, seconds) => ({ url: url('PUT', digest, seconds), headers: {} }),
 
     async ready() {
       const probe = join(incoming, `ready-${randomUUID()}`);
@@ -109,41 +122,6 @@ async function prepare(folder: string, incoming: string): Promise<void> {
     for (const name of await readdir(incoming)) await rm(join(incoming, name), { force: true });
   } catch (error) {
     throw diskProblem(error, 'The folder of objects cannot be used');
-  }
-}
-
-/** Streams a body to a new file; answers with its size when it has the digest and is on the disk. */
-async function writeVerified(
-  path: string,
-  body: AsyncIterable<Uint8Array>,
-  expected: { readonly digest: Digest; readonly maxBytes: number },
-): Promise<number> {
-  const hash = createHash('sha256');
-  let sizeBytes = 0;
-  const file = await open(path, 'wx', 0o600);
-  try {
-    for await (const chunk of body) {
-      sizeBytes += chunk.byteLength;
-      if (sizeBytes > expected.maxBytes) {
-        throw new Problem('too-large', `The object is larger than ${expected.maxBytes} bytes`);
-      }
-      hash.update(chunk);
-      await writeWhole(file, chunk);
-    }
-    const digest = `sha256:${hash.digest('hex')}`;
-    if (digest !== expected.digest)
-      throw new Problem('invalid', `The bytes have the digest ${digest}, not the one named`);
-    await file.sync();
-    return sizeBytes;
-  } finally {
-    await file.close();
-  }
-}
-
-/** `write` may take a part only. */
-async function writeWhole(file: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let written = 0; written < chunk.byteLength;) {
-    written += (await file.write(chunk, written)).bytesWritten;
   }
 }
 

@@ -23,7 +23,7 @@ import { findEngine } from './engine.ts';
 import { localFleet } from './fleet/fleet.ts';
 import { gitRemote } from './git-remote.ts';
 import { remoteAddress, startHttpServer } from './http-server.ts';
-import { objectRoutes } from './object-routes.ts';
+import { isTransfer, objectRoutes } from './object-routes.ts';
 import { folderObjects } from './objects.ts';
 import { openRecords } from './records.ts';
 import { folderSecrets } from './secrets.ts';
@@ -158,6 +158,7 @@ export async function startServer({ config, log, environment }: ServerOptions): 
     host: config.host,
     port: config.port,
     log,
+    isTransfer,
     // The port is known from here on, but nothing is answered before what a run before left behind is dealt with.
     fetch: async (request, env) => {
       await recovered.promise;

@@ -16,8 +16,55 @@ export interface Objects {
   remove(digest: Digest): Promise<void>;
   /** A URL by which anybody may read the blob for so many seconds. */
   downloadUrl(digest: Digest, seconds: number): Promise<string>;
-  /** A URL by which anybody may PUT just this blob for so many seconds. */
-  uploadUrl(digest: Digest, seconds: number): Promise<string>;
+  /** By what anybody may PUT just this blob for so many seconds; the store refuses other bytes. */
+  uploadUrl(digest: Digest, seconds: number): Promise<SignedPut>;
+  /**
+   * Begins an upload in parts, or goes on with it: what is still to be sent, and where to. Parts may be sent in any
+   * order, several at once, and again; a part that broke off is as if never sent. Whoever asks again, after a kill or
+   * from another process, is told what is missing then.
+   * Throws `Problem('invalid')` for an id, a digest or a size that cannot be one.
+   */
+  openUpload(upload: UploadRef, options: { seconds: number; mostParts?: number }): Promise<Upload>;
+  /**
+   * Makes the blob of an upload whose parts are all there; takes about as long as reading the blob does. Twice, also
+   * at once, is harmless. Throws `Problem('conflict')` when parts are missing, `Problem('invalid')` when the bytes
+   * do not have the digest: then everything that was sent is gone, and the upload begins anew.
+   */
+  finishUpload(upload: UploadRef): Promise<{ sizeBytes: number }>;
+  /** Forgets what was sent of an upload; the blob, if it is stored, stays. One that was never opened is no error. */
+  abandonUpload(upload: UploadRef): Promise<void>;
   /** Throws when the store cannot be reached or written. */
   ready(): Promise<void>;
 }
+
+/** A PUT that needs no token. Its headers are signed: without just these the store refuses it. */
+export type SignedPut = { readonly url: string; readonly headers: Readonly<Record<string, string>> };
+
+/**
+ * An upload in parts. `id` says whose it is: 1 to 64 lower-case letters, digits and dashes. Uploads of one blob by
+ * different ids know nothing of each other, so nobody can spoil what another sends.
+ */
+export type UploadRef = {
+  readonly id: string;
+  readonly digest: Digest;
+  /** 1 to 5 TiB; an empty blob is put as a whole. */
+  readonly sizeBytes: number;
+};
+
+/** Counted from 1; its bytes are those of the blob from `offsetBytes` on, just `sizeBytes` of them. */
+export type UploadPart = {
+  readonly number: number;
+  readonly offsetBytes: number;
+  readonly sizeBytes: number;
+};
+
+export type Upload =
+  /** The blob is there: nothing is to be sent. */
+  | { readonly status: 'stored'; readonly sizeBytes: number }
+  /** `missing`: the first of the `missingCount` parts that are not there; when that is 0 it can be finished. */
+  | {
+      readonly status: 'open';
+      readonly partCount: number;
+      readonly missingCount: number;
+      readonly missing: readonly (UploadPart & { readonly put: SignedPut })[];
+    };

@@ -2,6 +2,6 @@ import { openTestObjects } from '../support/objects.ts';
 import { objectsSuite } from './objects-suite.ts';
 
 objectsSuite('a folder', async () => {
-  const { objects, close } = await openTestObjects();
-  return { port: objects, verifiesUploads: true, close };
+  const { objects, reopen, close } = await openTestObjects();
+  return { port: objects, reopen, close };
 });

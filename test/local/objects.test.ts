@@ -229,7 +229,7 @@ describe('objects in a folder', () => {
     return Buffer.concat(chunks);
   }
   async function uploadUrl(digest: Digest): Promise<string> {
-    return await opened.objects.uploadUrl(digest, 60);
+    return (await opened.objects.uploadUrl(digest, 60)).url;
   }
   /** The prototype that all file handles share, to make the disk fail. */
   async function handlePrototype(): Promise<FileHandle> {

@@ -37,6 +37,9 @@ export function memoryObjects(): Objects & { add(bytes: Uint8Array): Digest } {
     remove: unused,
     downloadUrl: unused,
     uploadUrl: unused,
+    openUpload: unused,
+    finishUpload: unused,
+    abandonUpload: unused,
     ready: async () => {},
   };
 }

@@ -13,6 +13,8 @@ export type TestObjects = {
   readonly objects: FolderObjects;
   readonly folder: string;
   readonly baseUrl: string;
+  /** Opens the same folder again, as the next process after a kill does. */
+  readonly reopen: () => Promise<FolderObjects>;
   readonly close: () => Promise<void>;
 };
 
@@ -24,7 +26,8 @@ export async function openTestObjects(
   const folder = await mkdtemp(join(tmpdir(), 'sluice-objects-'));
   const signingKey = crypto.randomUUID();
   let baseUrl = '';
-  const objects = await folderObjects({ folder, baseUrl: () => baseUrl, signingKey, clock });
+  const reopen = async () => await folderObjects({ folder, baseUrl: () => baseUrl, signingKey, clock });
+  const objects = await reopen();
   const app = new Hono().onError((error, context) => {
     if (!(error instanceof Problem)) throw error;
     return context.json({ message: error.message }, problemKinds[error.kind].status);
@@ -37,6 +40,7 @@ export async function openTestObjects(
     objects,
     folder,
     baseUrl,
+    reopen,
     async close() {
       if ('closeAllConnections' in server) server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
