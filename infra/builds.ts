@@ -17,7 +17,7 @@ import { Construct } from 'constructs';
 import { parse } from 'yaml';
 import type { BuildKind } from '../functions/ports/builder.ts';
 import { agentFileName, buildLogGroup, buildPolicyName, buildProjectName } from '../functions/runtime/aws-names.ts';
-import { acknowledgeGrants } from './acknowledge.ts';
+import { acknowledge, acknowledgeGrants } from './acknowledge.ts';
 import { buildKinds, type Arns } from './arns.ts';
 import { BuildNetwork } from './build-network.ts';
 import { buildGrants, idleBuildGrants } from './build-permissions.ts';
@@ -94,7 +94,7 @@ export class ControlBuilds extends Construct {
       projectName: buildProjectName(settings.prefix, kind),
       description: `Sluice: buildspecs/${kind}.yml`,
       source: Source.s3({ bucket: agent.bucket, path: agent.s3ObjectKey }),
-      buildSpec: BuildSpec.fromObject(readBuildspec(kind)),
+      buildSpec: BuildSpec.fromObjectToYaml(readBuildspec(kind)),
       environment: {
         buildImage:
           architecture === 'arm64'
@@ -123,10 +123,16 @@ export class ControlBuilds extends Construct {
         },
       },
     });
+    acknowledge(project, noArtifacts);
     network?.hold(project.node.defaultChild as CfnProject);
     return project;
   }
 }
+
+const noArtifacts = {
+  id: 'AwsSolutions-CB4',
+  reason: "The key is AWS's own for S3; it is for artifacts and caches of CodeBuild, and these projects have neither.",
+};
 
 function buildEnvironment({ environment, settings }: ControlBuildsOptions): Readonly<Record<string, string>> {
   return {

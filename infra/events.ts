@@ -1,7 +1,7 @@
 import { Duration } from 'aws-cdk-lib';
 import { Rule, Schedule, type EventPattern } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
-import type { Alias } from 'aws-cdk-lib/aws-lambda';
+import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { buildProjectName } from '../functions/runtime/aws-names.ts';
@@ -12,7 +12,7 @@ import type { QueuedName } from './permissions.ts';
 export type ControlEventsOptions = {
   readonly settings: Settings;
   readonly arns: Arns;
-  readonly functions: Readonly<Record<QueuedName, Alias>>;
+  readonly functions: Readonly<Record<QueuedName, IFunction>>;
   readonly deadLetterQueues: Readonly<Record<QueuedName, IQueue>>;
 };
 

@@ -7,6 +7,7 @@ import {
   Runtime,
   Tracing,
   type Code,
+  type IFunction,
   type IVersion,
 } from 'aws-cdk-lib/aws-lambda';
 import { SqsDestination } from 'aws-cdk-lib/aws-lambda-destinations';
@@ -46,7 +47,7 @@ export type ControlFunctionsOptions = {
 /** The four functions of one code, each with a role of its own. */
 export class ControlFunctions extends Construct {
   readonly functions: Readonly<Record<FunctionName, LambdaFunction>>;
-  readonly live: Readonly<Record<FunctionName, Alias>>;
+  readonly live: Readonly<Record<FunctionName, IFunction>>;
 
   constructor(scope: Construct, id: string, options: ControlFunctionsOptions) {
     super(scope, id);
@@ -57,7 +58,7 @@ export class ControlFunctions extends Construct {
         name,
         new Alias(fn, 'Live', { aliasName: liveAlias, version: fn.currentVersion as IVersion }),
       ]),
-    ) as unknown as Record<FunctionName, Alias>;
+    ) as unknown as Record<FunctionName, IFunction>;
     const { events, reconcile } = options.deadLetterQueues;
     // An event that comes an hour late wakes nobody: time has reconciled by then.
     this.live.events.configureAsyncInvoke({
