@@ -50,7 +50,7 @@ export class ControlPlaneStack extends Stack {
     this.table = new RecordsTable(this, 'Records');
     this.bucket = new ArtifactBucket(this, 'Artifacts', settings);
     const arns = arnsOf(this, { prefix, table: this.table.tableArn });
-    const secrets = new ControlSecrets(this, 'Secrets', prefix);
+    new ControlSecrets(this, 'Secrets', prefix);
     this.deadLetterQueues = new DeadLetterQueues(this, 'Failed', prefix).queues;
 
     const { functions, live } = new ControlFunctions(this, 'Functions', {
@@ -88,6 +88,6 @@ export class ControlPlaneStack extends Stack {
       parameterName: parameterName(prefix, 'bucket-name'),
       stringValue: this.bucket.bucketName,
     });
-    tellOutputs(this, { url: api.url, secrets, stateMachineArn: this.stateMachine.stateMachineArn });
+    tellOutputs(this, { url: api.url, prefix, stateMachineArn: this.stateMachine.stateMachineArn });
   }
 }

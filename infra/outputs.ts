@@ -1,22 +1,21 @@
 import { CfnOutput, type Stack } from 'aws-cdk-lib';
-import type { Secret } from 'aws-cdk-lib/aws-secretsmanager';
-import type { ControlSecrets } from './secrets.ts';
+import { adminTokenSecret, secretName, webhookSecretSecret } from '../functions/runtime/aws-names.ts';
 
 export type OutputsOptions = {
   readonly url: string;
-  readonly secrets: ControlSecrets;
+  readonly prefix: string;
   readonly stateMachineArn: string;
 };
 
 /** What a person needs after `cdk deploy`; no secret among it, only the commands that show one. */
-export function tellOutputs(stack: Stack, { url, secrets, stateMachineArn }: OutputsOptions): void {
-  const read = (secret: Secret) =>
-    `aws secretsmanager get-secret-value --region ${stack.region} --secret-id ${secret.secretName} --query SecretString --output text`;
+export function tellOutputs(stack: Stack, { url, prefix, stateMachineArn }: OutputsOptions): void {
+  const read = (secret: string) =>
+    `aws secretsmanager get-secret-value --region ${stack.region} --secret-id ${secretName(prefix, secret)} --query SecretString --output text`;
   const outputs = {
     ApiUrl: ['What SLUICE_URL is to be', url],
     WebhookUrl: ["The payload URL of GitHub's webhook", `${url}/webhooks/github`],
-    AdminTokenCommand: ['Shows what SLUICE_TOKEN is to be', read(secrets.adminToken)],
-    WebhookSecretCommand: ["Shows the secret of GitHub's webhook", read(secrets.webhookSecret)],
+    AdminTokenCommand: ['Shows what SLUICE_TOKEN is to be', read(adminTokenSecret)],
+    WebhookSecretCommand: ["Shows the secret of GitHub's webhook", read(webhookSecretSecret)],
     StateMachineArn: ['The state machine of deployments', stateMachineArn],
   } as const;
   for (const [name, [description, value]] of Object.entries(outputs))
