@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { interruptedReason } from '../functions/builds/interrupted.ts';
+import { tooLongReason } from '../functions/builds/too-long.ts';
 import type { BuildRequest } from '../functions/ports/builder.ts';
 import { messageOf } from '../functions/runtime/errors.ts';
 import { engineVariables, ownRemoteVariables } from './build-environment.ts';
@@ -145,13 +146,8 @@ function endedEarly(how: Ending, { spec }: BuildRequest, phases: EndedBuild['pha
     case 'interrupted':
       return { status: 'interrupted', reason: interruptedReason, phases, exported: {} };
     case 'timed_out':
-      return { status: 'timed_out', reason: `The build took longer than ${limitOf(spec)}`, phases, exported: {} };
+      return { status: 'timed_out', reason: tooLongReason(spec), phases, exported: {} };
   }
-}
-
-function limitOf({ timeoutSeconds }: { readonly timeoutSeconds: number }): string {
-  if (timeoutSeconds < 120) return `its limit of ${timeoutSeconds} s`;
-  return `its limit of ${Math.round(timeoutSeconds / 6) / 10} minutes`;
 }
 
 async function aborted(signal: AbortSignal): Promise<undefined> {

@@ -1,6 +1,7 @@
 import { mkdir, stat } from 'node:fs/promises';
 import type { BundleSpec } from '../../functions/builds/spec.ts';
 import { Problem } from '../../functions/runtime/errors.ts';
+import { asAppUser } from './app-user.ts';
 import { writeArchive } from './archive.ts';
 import { pathInside } from './inside.ts';
 import type { Environment, Outside } from './outside.ts';
@@ -34,7 +35,9 @@ async function runAppCommand(outside: Outside, command: string): Promise<void> {
   await mkdir(work.temporary, { recursive: true });
   try {
     const env = await appEnvironment(outside);
-    await passCommand({ file: 'sh', args: ['-c', command], cwd: work.source, env });
+    await asAppUser(outside, [work.source, work.home, work.temporary], async (user) => {
+      await passCommand({ file: 'sh', args: ['-c', command], cwd: work.source, env, ...(user && { user }) });
+    });
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error;
     throw new Problem('invalid', `The build command failed: ${error.message}`, { cause: error });

@@ -18,6 +18,10 @@ export async function buildImage(outside: Outside, work: { image: ImageSpec; sou
   const place = enginePlace(outside);
   const build = await planImageBuild(outside, work);
   await rm(join(outside.work.source, '.git'), { recursive: true, force: true });
+  if (outside.registry) {
+    const { buildIntoRegistry } = await import('./build-into-registry.ts');
+    return await buildIntoRegistry(outside, outside.registry, build);
+  }
   await timed(outside.work, 'image', async () => await passCommand(buildCommand(place, build)));
   const id = await readImageId(build.idFile);
   await timed(outside.work, 'store', async () => await keepImage(outside, { id, tag: work.image.tag }));

@@ -11,15 +11,22 @@ import type { Environment, Outside } from './outside.ts';
 export type Access = { readonly env: Environment; readonly secrets: readonly string[] };
 
 /**
- * Reads the source's credential, keeps it in 0600 files outside the source while `use` runs, and wipes them afterwards,
- * whatever happens: also on a signal that ends the agent. (After a SIGKILL the builder removes the whole work folder.)
+ * Reads the source's credential and keeps it in 0600 files outside the source while `use` runs. (After a SIGKILL the
+ * builder removes the whole work folder.)
  */
 export async function withCredential<T>(
   outside: Outside,
   at: { readonly source: SourceSpec; readonly url: RepoUrl },
   use: (access: Access) => Promise<T>,
 ): Promise<T> {
-  const folder = outside.work.credential;
+  return await withPrivateFolder(outside.work.credential, async () => await use(await prepareAccess(outside, at)));
+}
+
+/**
+ * Makes a folder that nobody else can look into, and wipes it afterwards, whatever happens: also on a signal that ends
+ * the agent.
+ */
+export async function withPrivateFolder<T>(folder: string, use: () => Promise<T>): Promise<T> {
   const end = (signal: NodeJS.Signals) => {
     wipeFolder(folder);
     process.exit(signal === 'SIGINT' ? 130 : 143);
@@ -28,7 +35,7 @@ export async function withCredential<T>(
   for (const name of signals) process.on(name, end);
   try {
     await mkdir(folder, { mode: 0o700 });
-    return await use(await prepareAccess(outside, at));
+    return await use();
   } finally {
     wipeFolder(folder);
     for (const name of signals) process.off(name, end);
@@ -108,7 +115,7 @@ function serverOf(repoUrl: string): { scheme: string; host: string } {
   return { scheme, host };
 }
 
-async function writePrivately(path: string, text: string): Promise<void> {
+export async function writePrivately(path: string, text: string): Promise<void> {
   await writeFile(path, text, { mode: 0o600, flag: 'wx' });
 }
 

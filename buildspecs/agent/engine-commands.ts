@@ -20,24 +20,30 @@ export type ImageBuild = {
  * list does not show them; those whose names mean something to the client itself are given by value.
  */
 export function buildCommand(place: EnginePlace, build: ImageBuild): Command {
-  const { image } = build;
+  const { args, env } = describeBuild(build);
+  return engineCommand({ ...place, env: { ...place.env, ...buildKitSwitch(place.engine), ...env } }, [
+    'build',
+    ...(place.engine.buildKit ? ['--progress=plain'] : ['--force-rm']),
+    `--file=${build.dockerfile}`,
+    `--tag=${build.image.tag}`,
+    `--iidfile=${build.idFile}`,
+    ...args,
+    '--',
+    build.context,
+  ]);
+}
+
+/** What is built, as every client understands it: options, and variables for its environment. */
+export function describeBuild({ image, labels }: ImageBuild): { args: readonly string[]; env: Environment } {
   const given = Object.entries(image.buildArgs);
-  const quiet = given.filter(([name]) => !meansSomething(name));
-  return engineCommand(
-    { ...place, env: { ...place.env, ...buildKitSwitch(place.engine), ...Object.fromEntries(quiet) } },
-    [
-      'build',
-      ...(place.engine.buildKit ? ['--progress=plain'] : ['--force-rm']),
-      `--file=${build.dockerfile}`,
-      `--tag=${image.tag}`,
-      `--iidfile=${build.idFile}`,
+  return {
+    env: Object.fromEntries(given.filter(([name]) => !meansSomething(name))),
+    args: [
       ...(image.target === undefined ? [] : [`--target=${image.target}`]),
-      ...Object.entries(build.labels).map(([name, value]) => `--label=${name}=${value}`),
+      ...Object.entries(labels).map(([name, value]) => `--label=${name}=${value}`),
       ...given.map(([name, value]) => `--build-arg=${name}${meansSomething(name) ? `=${value}` : ''}`),
-      '--',
-      build.context,
     ],
-  );
+  };
 }
 
 /** Answers `<id> <bytes>`. */
@@ -54,7 +60,11 @@ export function loadCommand(place: EnginePlace, file: string): Command {
   return engineCommand(place, ['load', `--input=${file}`]);
 }
 
-function engineCommand(place: EnginePlace, args: readonly string[]): Command {
+export function pushCommand(place: EnginePlace, reference: string): Command {
+  return engineCommand(place, ['push', '--', reference]);
+}
+
+export function engineCommand(place: EnginePlace, args: readonly string[]): Command {
   return { file: place.engine.bin, args, cwd: place.cwd, env: place.env };
 }
 

@@ -41,7 +41,12 @@ export async function tagImage(place: EnginePlace, names: { reference: string; t
 /** Brings a tagged image to where the fleet finds it, and keeps it as this build's artifact. */
 export async function keepImage(outside: Outside, image: { id: Digest; tag: string }): Promise<PublishedImage> {
   const published = await outside.publishImage(image);
-  await addToState(outside.work, { artifact: { kind: 'image', ...published } });
-  outside.print(`Image ${image.tag} is ${published.reference} (${published.sizeBytes} bytes)`);
+  await keepPublished(outside, image.tag, published);
   return published;
+}
+
+/** Keeps an image, that is where the fleet finds it, as this build's artifact. */
+export async function keepPublished(outside: Outside, tag: string, image: PublishedImage): Promise<void> {
+  await addToState(outside.work, { artifact: { kind: 'image', ...image } });
+  outside.print(`Image ${tag} is ${image.reference} (${image.sizeBytes} bytes)`);
 }

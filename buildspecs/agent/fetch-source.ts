@@ -5,6 +5,7 @@ import { Problem } from '../../functions/runtime/errors.ts';
 import { commitShaPattern, type CommitSha } from '../../functions/runtime/units.ts';
 import { withCredential } from './credential.ts';
 import { gitCommand, gitEnvironment } from './git-command.ts';
+import { hostKeysFor } from './host-keys.ts';
 import { maskSecrets } from './mask.ts';
 import type { Environment, Outside } from './outside.ts';
 import { askCommand, CommandFailed, runCommand } from './run-command.ts';
@@ -19,9 +20,12 @@ export async function fetchSource(outside: Outside, source: SourceSpec): Promise
   if (!url) throw new Problem('invalid', 'source.repoUrl: expected a repository URL');
   await timed(outside.work, 'fetch', async () => {
     await mkdir(outside.work.source);
+    const remembers = url.transport === 'ssh' && hostKeysFor(url, source.hostKeys, '').mode === 'remembered';
+    const keepHostKeys = remembers ? await outside.git.openKnownHosts?.() : undefined;
     const commit = await withCredential(outside, { source, url }, async ({ env, secrets }) => {
       return await bringCommit(gitIn(outside, { url, env, secrets }), source);
     });
+    await keepHostKeys?.();
     const git = gitIn(outside, { url, env: {}, secrets: [] });
     await git.run(['checkout', '--quiet', '--force', '--detach', commit]);
     const committedAt = await git.ask(['show', '--no-patch', '--format=%ct', commit]);

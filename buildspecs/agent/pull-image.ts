@@ -14,6 +14,10 @@ import { timed } from './state.ts';
 export async function pullImage(outside: Outside, { reference, tag }: RegistrySpec): Promise<void> {
   const issue = imageReferenceIssue(reference);
   if (issue !== undefined) throw new Problem('invalid', `image: expected ${issue}`);
+  if (outside.registry) {
+    const { copyIntoRegistry } = await import('./copy-into-registry.ts');
+    return await copyIntoRegistry(outside, outside.registry, { reference, tag });
+  }
   const place = enginePlace(outside);
   await timed(outside.work, 'pull', async () => {
     try {

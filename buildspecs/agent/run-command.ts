@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import type { Environment } from './outside.ts';
+import type { AppUser, Environment } from './outside.ts';
 
 /** A command as a value: no shell ever sees it. */
 export type Command = {
@@ -10,6 +10,8 @@ export type Command = {
   readonly cwd: string;
   /** The whole environment. */
   readonly env: Environment;
+  /** Runs it as another user; only root can. It has no other group than the one named. */
+  readonly user?: AppUser;
 };
 
 /** A command that ended otherwise than with 0; `lines` are the last it wrote. */
@@ -57,6 +59,7 @@ async function started(command: Command, sinks: Sinks | 'inherit', lines: readon
   const child = spawn(command.file, [...command.args], {
     cwd: command.cwd,
     env: { ...command.env },
+    ...command.user,
     stdio: ['ignore', pipe, pipe],
   });
   if (sinks !== 'inherit') {

@@ -1,0 +1,59 @@
+import { join } from 'node:path';
+import { withPrivateFolder, writePrivately } from './credential.ts';
+import type { EnginePlace } from './engine-commands.ts';
+import { enginePlace, keepPublished } from './engine-image.ts';
+import type { Outside, PublishedImage, Registry } from './outside.ts';
+
+/**
+ * Lets the engine's client into the registry while `use` runs: its login is in a folder of its own (`DOCKER_CONFIG`),
+ * which is wiped afterwards, and which no other step and no build is told of.
+ */
+export async function withRegistry<T>(
+  outside: Outside,
+  registry: Registry,
+  use: (place: EnginePlace) => Promise<T>,
+): Promise<T> {
+  const place = enginePlace(outside);
+  const folder = join(outside.work.root, 'registry');
+  const auth = await registry.enter();
+  return await withPrivateFolder(folder, async () => {
+    await writePrivately(join(folder, 'config.json'), JSON.stringify({ auths: { [registry.server]: { auth } } }));
+    return await use({ ...place, env: { ...place.env, DOCKER_CONFIG: folder } });
+  });
+}
+
+/** `sluice-{app}:{deployment}` is `{repository}:{deployment}` in the registry. */
+export function deploymentTag(tag: string): string {
+  return tag.slice(tag.indexOf(':') + 1);
+}
+
+/**
+ * An image that an earlier attempt of this very deployment has pushed, before it lost its machine: it is the artifact,
+ * as the same tag is never pushed twice. Answers whether there was one.
+ */
+export async function keepEarlier(outside: Outside, registry: Registry, tag: string): Promise<boolean> {
+  const image = await registry.find(deploymentTag(tag));
+  if (!image) return false;
+  outside.print('An earlier attempt of this deployment has pushed its image: taking that one');
+  await keepPublished(outside, tag, image);
+  return true;
+}
+
+/** An image that the engine has, such as one loaded from an archive, pushed to the registry. */
+export async function pushImage(
+  outside: Outside,
+  registry: Registry,
+  { id, tag }: { readonly id: string; readonly tag: string },
+): Promise<PublishedImage> {
+  const { pushCommand, tagCommand } = await import('./engine-commands.ts');
+  const { runCommand } = await import('./run-command.ts');
+  const name = deploymentTag(tag);
+  const earlier = await registry.find(name);
+  if (earlier) return earlier;
+  await withRegistry(outside, registry, async (place) => {
+    const reference = `${registry.repository}:${name}`;
+    await runCommand(tagCommand(place, { reference: id, tag: reference }), outside.print);
+    await runCommand(pushCommand(place, reference), outside.print);
+  });
+  return await registry.findPushed(name);
+}
