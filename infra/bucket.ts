@@ -10,14 +10,15 @@ import {
 import type { Construct } from 'constructs';
 import { uploadPrefix } from '../functions/runtime/aws-names.ts';
 import { acknowledge } from './acknowledge.ts';
+import type { Settings } from './config.ts';
 
 /**
  * The artifacts, by digest. Nothing in it is public or travels unencrypted; a blob that was overwritten or removed can
  * be had back for 30 days; kept when the stack is deleted.
  */
 export class ArtifactBucket extends Bucket {
-  constructor(scope: Construct, id: string, options: { readonly accessLogBucket: string | undefined }) {
-    const { accessLogBucket } = options;
+  constructor(scope: Construct, id: string, settings: Settings) {
+    const { accessLogBucket, prefix } = settings;
     super(scope, id, {
       encryption: BucketEncryption.S3_MANAGED,
       enforceSSL: true,
@@ -28,14 +29,14 @@ export class ArtifactBucket extends Bucket {
       lifecycleRules: [...lifecycle],
       removalPolicy: RemovalPolicy.RETAIN,
     });
-    if (accessLogBucket) this.writeAccessLogsTo(accessLogBucket);
+    if (accessLogBucket) this.writeAccessLogsTo(accessLogBucket, prefix);
     else acknowledge(this, accessLogs);
   }
 
   /** The bucket is somebody else's: it must let S3's log delivery write. */
-  private writeAccessLogsTo(name: string): void {
+  private writeAccessLogsTo(name: string, prefix: string): void {
     const cfn = this.node.defaultChild as CfnBucket;
-    cfn.loggingConfiguration = { destinationBucketName: name, logFilePrefix: `${this.node.path}/` };
+    cfn.loggingConfiguration = { destinationBucketName: name, logFilePrefix: `${prefix}/artifacts/` };
   }
 }
 

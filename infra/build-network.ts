@@ -1,23 +1,25 @@
 import { Stack } from 'aws-cdk-lib';
 import type { CfnProject } from 'aws-cdk-lib/aws-codebuild';
-import { SecurityGroup, Vpc } from 'aws-cdk-lib/aws-ec2';
+import { CfnSecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import { Construct } from 'constructs';
 import type { BuildConfig } from './config.ts';
 import type { Grant } from './permissions.ts';
 
 /** A network of the account's in which builds run: nothing comes in, everything may go out. */
 export class BuildNetwork extends Construct {
-  private readonly securityGroup: SecurityGroup;
+  private readonly securityGroup: CfnSecurityGroup;
   private readonly vpc: NonNullable<BuildConfig['vpc']>;
 
   constructor(scope: Construct, id: string, vpc: NonNullable<BuildConfig['vpc']>) {
     super(scope, id);
     this.vpc = vpc;
-    this.securityGroup = new SecurityGroup(this, 'SecurityGroup', {
-      // Nothing is looked up: only the id is used.
-      vpc: Vpc.fromVpcAttributes(this, 'Vpc', { vpcId: vpc.id, availabilityZones: [] }),
-      description: 'Builds of Sluice: nothing comes in',
-      allowAllOutbound: true,
+    this.securityGroup = new CfnSecurityGroup(this, 'SecurityGroup', {
+      vpcId: vpc.id,
+      groupDescription: 'Builds of Sluice: nothing comes in',
+      securityGroupEgress: [
+        { ipProtocol: '-1', cidrIp: '0.0.0.0/0' },
+        { ipProtocol: '-1', cidrIpv6: '::/0' },
+      ],
     });
   }
 
@@ -25,7 +27,7 @@ export class BuildNetwork extends Construct {
     project.vpcConfig = {
       vpcId: this.vpc.id,
       subnets: [...this.vpc.subnetIds],
-      securityGroupIds: [this.securityGroup.securityGroupId],
+      securityGroupIds: [this.securityGroup.attrGroupId],
     };
   }
 
