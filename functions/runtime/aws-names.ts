@@ -78,10 +78,10 @@ export const rolloutTag = 'sluice:rollout';
 export const baseTag = 'sluice:base';
 
 /**
- * On a service whose stack keeps two families: the family whose newest active revision says how its tasks are to be
- * (size, roles, volumes, other containers), and which no service runs. A new revision is a copy of that one with our
- * fields changed, registered in the family that the service runs; only the control plane registers there after the
- * first, so that no update of the stack ever puts an older image back. Without this tag, the base is the running one's.
+ * On task definitions of a stack that keeps two families: the family whose newest active revision says how tasks are to
+ * be (size, roles, volumes, other containers), and which no service runs. A new revision is a copy of that one with our
+ * fields changed, registered in the family that the service runs; there, nobody but the control plane registers after
+ * the first, so no update of the stack puts an older image back. Copies keep this tag. Without it, see `baseTag`.
  */
 export const templateTag = 'sluice:template';
 
