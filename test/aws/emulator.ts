@@ -1,7 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -21,6 +20,8 @@ export type Emulator = {
   readonly environment: Readonly<Record<string, string>>;
   /** What it has written so far; for the message of a test that failed. */
   readonly log: () => Promise<string>;
+  /** Ends it and starts it anew at the same endpoint, with these settings besides; holds nothing but what it persisted. */
+  readonly restart: (settings: Readonly<Record<string, string>>) => Promise<void>;
   readonly close: () => Promise<void>;
 };
 
@@ -35,58 +36,83 @@ export function describeOnEmulator(name: string, suite: () => void): void {
   });
 }
 
+/** Its settings as a whole, as it takes them: in its environment. */
+type Settings = Readonly<Record<string, string>>;
+
 /**
  * Starts an emulator of its own on a free port of the loopback, its files in a folder of its own; undefined where there
- * is none. `environment` adds to its settings (`AUTH=true` makes it enforce IAM).
+ * is none. `settings` are added to its environment: `AUTH=true` makes it check signatures and enforce IAM,
+ * `PERSIST_STATE=1` keep what it holds over a restart.
  */
-export async function startEmulator(environment: Record<string, string> = {}): Promise<Emulator | undefined> {
+export async function startEmulator(settings: Settings = {}): Promise<Emulator | undefined> {
   const program = findEmulator();
   if (!program) return undefined;
   const folder = await mkdtemp(join(tmpdir(), 'sluice-emulator-'));
   const port = await freePort();
   const endpoint = `http://127.0.0.1:${port}`;
-  const logFile = join(folder, 'log');
-  // A group of its own, for what it starts itself (one Node process for each function) ends with it.
+  const start = async (more: Settings) =>
+    await startProcess(program, { folder, endpoint, environment: { ...ownSettings(folder, port), ...more } });
+  let running = await start(settings);
+  return {
+    endpoint,
+    config: { ...testAwsConfig, endpoint, forcePathStyle: true },
+    environment: clientEnvironment(endpoint),
+    log: async () => await readFile(logOf(folder), 'utf8'),
+    async restart(more) {
+      await running.stop();
+      running = await start({ ...settings, ...more });
+    },
+    async close() {
+      await running.stop();
+      await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+    },
+  };
+}
+
+type Running = { readonly stop: () => Promise<void> };
+
+async function startProcess(
+  program: string,
+  given: { readonly folder: string; readonly endpoint: string; readonly environment: Settings },
+): Promise<Running> {
+  const { folder, endpoint, environment } = given;
+  const log = await open(logOf(folder), 'a');
+  // A group of its own, for what it starts itself (a Node process for each function) is to end with it.
   const child = spawn(program, [], {
     cwd: folder,
     detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...settings(folder, port), ...environment },
+    stdio: ['ignore', log.fd, log.fd],
+    env: { ...environment },
   });
-  const log = createWriteStream(logFile);
-  for (const stream of [child.stdout, child.stderr]) stream.pipe(log, { end: false });
+  await log.close();
   const endWithUs = () => signalGroup(child, 'SIGKILL');
   process.once('exit', endWithUs);
 
-  async function close(): Promise<void> {
+  async function stop(): Promise<void> {
     process.off('exit', endWithUs);
     const exited = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined;
     signalGroup(child, 'SIGTERM');
-    await Promise.race([exited, sleep(5000, undefined, { ref: false })]);
+    await Promise.race([exited, sleep(15_000, undefined, { ref: false })]);
     signalGroup(child, 'SIGKILL');
     await exited;
-    log.end();
-    await rm(folder, { recursive: true, force: true, maxRetries: 3 });
   }
 
   try {
     await untilHealthy(endpoint, child);
   } catch (cause) {
-    const told = await readFile(logFile, 'utf8').catch(() => '');
-    await close();
+    await stop();
+    const told = await readFile(logOf(folder), 'utf8').catch(() => '');
     throw new Error(`The emulator did not start:\n${told.slice(-2000)}`, { cause });
   }
-  return {
-    endpoint,
-    config: { ...testAwsConfig, endpoint, forcePathStyle: true },
-    environment: clientEnvironment(endpoint),
-    log: async () => await readFile(logFile, 'utf8'),
-    close,
-  };
+  return { stop };
+}
+
+function logOf(folder: string): string {
+  return join(folder, 'log');
 }
 
 /** Nothing of this process's environment but a PATH, on which `node` is the Node that runs the tests. */
-function settings(folder: string, port: number): Record<string, string> {
+function ownSettings(folder: string, port: number): Settings {
   return {
     PATH: [dirname(process.execPath), '/usr/local/bin', '/usr/bin', '/bin'].join(delimiter),
     HOME: folder,
