@@ -7,11 +7,13 @@ import { StringParameter } from 'aws-cdk-lib/aws-ssm';
 import type { Construct } from 'constructs';
 import type { BuildKind } from '../functions/ports/builder.ts';
 import { parameterName } from '../functions/runtime/aws-names.ts';
+import { ControlPlaneAlarms } from './alarms.ts';
 import { ControlApi } from './api.ts';
 import { arnsOf } from './arns.ts';
 import { ArtifactBucket } from './bucket.ts';
 import { ControlBuilds } from './builds.ts';
 import { settingsOf, type ControlPlaneConfig } from './config.ts';
+import { ControlPlaneDashboard } from './dashboard.ts';
 import { ControlEvents } from './events.ts';
 import { ControlFunctions } from './functions.ts';
 import { assetPrefix, stackName } from './names.ts';
@@ -88,6 +90,10 @@ export class ControlPlaneStack extends Stack {
       parameterName: parameterName(prefix, 'bucket-name'),
       stringValue: this.bucket.bucketName,
     });
+    const { table, httpApi, stateMachine, deadLetterQueues } = this;
+    const watched = { prefix, table, httpApi, functions, stateMachine, deadLetterQueues };
+    const { alarms } = new ControlPlaneAlarms(this, 'Alarms', { watched, email: settings.alarmEmail });
+    new ControlPlaneDashboard(this, 'Dashboard', { watched, alarms, buildProjects: this.buildProjects });
     tellOutputs(this, { url: api.url, prefix, stateMachineArn: this.stateMachine.stateMachineArn });
   }
 }

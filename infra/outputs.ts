@@ -16,6 +16,10 @@ export function tellOutputs(stack: Stack, { url, prefix, stateMachineArn }: Outp
     WebhookUrl: ["The payload URL of GitHub's webhook", `${url}/webhooks/github`],
     AdminTokenCommand: ['Shows what SLUICE_TOKEN is to be', read(adminTokenSecret)],
     WebhookSecretCommand: ["Shows the secret of GitHub's webhook", read(webhookSecretSecret)],
+    DashboardUrl: [
+      'How it is doing, in the console',
+      `https://console.aws.amazon.com/cloudwatch/home?region=${stack.region}#dashboards/dashboard/${prefix}`,
+    ],
     StateMachineArn: ['The state machine of deployments', stateMachineArn],
   } as const;
   for (const [name, [description, value]] of Object.entries(outputs))
