@@ -38,10 +38,10 @@ async function run(step: string, outside: Outside): Promise<number> {
   const { work } = outside;
   if (firstSteps.includes(step)) await makeWorkFolder(work);
   const leave = () => void removeWork(work).finally(() => process.exit(1));
-  const takeBack = step === 'export' ? () => {} : limitTime(outside, Date.now(), leave);
+  const isLate = step === 'export' ? () => false : limitTime(outside, Date.now(), leave);
   const succeeding = env['CODEBUILD_BUILD_SUCCEEDING'] !== '0';
-  const code = await runStep(step, outside, { succeeding });
-  takeBack();
+  const ended = await runStep(step, outside, { succeeding });
+  const code = isLate() ? 1 : ended;
   // A failed first step is the end of a build; after every other one CodeBuild comes to `export`.
   if (code !== 0 || step === 'export') await removeWork(work);
   return code;

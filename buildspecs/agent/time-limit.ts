@@ -4,26 +4,31 @@ import { tooLongReason } from '../../functions/builds/too-long.ts';
 import { endDescendants } from './descendants.ts';
 import type { Outside } from './outside.ts';
 
+/** So long a step may take to clean up after its commands were ended; then it is left as it is. */
+const graceMs = 10_000;
+
 /**
- * Ends this step with all that it has started when the build as a whole has taken longer than it may; a build's time
- * begins with its first step. CodeBuild's own limit is in whole minutes, 5 at least, and says no reason.
- * `end` is called last: it cleans up and leaves. Answers with a function that takes the limit back.
+ * Ends what this step has started when the build as a whole has taken longer than it may; the step then fails by
+ * itself, and if it does not, `leave` is called. A build's time begins with its first step. CodeBuild's own limit is in
+ * whole minutes, 5 at least, and gives no reason. The answer takes the limit back and says whether it was passed.
  */
-export function limitTime(outside: Outside, now: number, end: () => void): () => void {
+export function limitTime(outside: Outside, now: number, leave: () => void): () => boolean {
   const { spec, work } = outside;
   const began = beginning(join(work.root, 'began'), now);
-  const timer = setTimeout(
-    () => {
-      const reason = tooLongReason(spec);
-      outside.print(`Error: ${reason}`);
-      // Before anything is ended: the step would else say that its command was killed.
-      writeOnce(work.reason, reason);
-      endDescendants();
-      end();
-    },
-    Math.max(0, began + spec.timeoutSeconds * 1000 - now),
-  );
-  return () => clearTimeout(timer);
+  let passed = false;
+  const end = () => {
+    passed = true;
+    outside.print(`Error: ${tooLongReason(spec)}`);
+    // Before anything is ended: the first reason counts, and the step will say that its command was killed.
+    writeOnce(work.reason, tooLongReason(spec));
+    endDescendants();
+    timer = setTimeout(leave, graceMs);
+  };
+  let timer = setTimeout(end, Math.max(0, began + spec.timeoutSeconds * 1000 - now));
+  return () => {
+    clearTimeout(timer);
+    return passed;
+  };
 }
 
 function beginning(file: string, now: number): number {
