@@ -100,6 +100,11 @@ export function localWorkflow(options: LocalWorkflowOptions): Workflow & { close
     return answer !== undefined;
   };
 
+  /** Nobody waits with the tokens of an execution that was stopped. */
+  const forgetTokens = (deploymentId: string): void => {
+    for (const token of waiting.keys()) if (token.startsWith(`${deploymentId}/`)) waiting.delete(token);
+  };
+
   return {
     async start(deploymentId) {
       if (isClosed || running.has(deploymentId)) return;
@@ -114,6 +119,7 @@ export function localWorkflow(options: LocalWorkflowOptions): Workflow & { close
       options.log.warn('workflow stopped', { deploymentId, reason });
       execution.abort();
       await execution.end;
+      forgetTokens(deploymentId);
     },
     async isRunning(deploymentId) {
       return running.has(deploymentId);
@@ -197,7 +203,7 @@ async function runBuild(builder: AwaitableBuilder, guard: Guards['guard'], input
   const kind = input.ProjectName.slice(input.ProjectName.lastIndexOf('-') + 1) as BuildRequest['kind'];
   const seen = await startAndWait(builder, { kind, spec });
   return await guard(async () => {
-    const build = describeBuild(spec.buildId, seen);
+    const build = describeBuild(input, spec.buildId, seen);
     if (build.BuildStatus === 'SUCCEEDED') return { Build: build };
     throw Object.assign(new Error(JSON.stringify(build)), { name: 'States.TaskFailed' });
   });
@@ -223,14 +229,17 @@ const buildStatuses = {
 } as const;
 
 /** A build as CodeBuild describes one: https://docs.aws.amazon.com/codebuild/latest/APIReference/API_Build.html */
-function describeBuild(id: string, seen: BuildObservation) {
+function describeBuild(input: StartBuild, id: string, seen: BuildObservation) {
   if (seen.status === 'unknown' || seen.status === 'running')
     throw new Error(`The build ${id} was waited for and is ${seen.status}`);
+  // The observation's reason is the build's own, or this machine's where the build could say none.
+  const exported = seen.reason === '' ? seen.exported : { ...seen.exported, SLUICE_REASON: seen.reason };
   return {
     Id: id,
     BuildStatus: buildStatuses[seen.status],
-    ExportedEnvironmentVariables: Object.entries(seen.exported).map(([Name, Value]) => ({ Name, Value })),
-    Phases: [{ Contexts: [{ Message: seen.reason }] }],
+    Environment: { EnvironmentVariables: input.EnvironmentVariablesOverride },
+    ExportedEnvironmentVariables: Object.entries(exported).map(([Name, Value]) => ({ Name, Value })),
+    Phases: seen.phases.map(({ name, seconds }) => ({ PhaseType: name.toUpperCase(), DurationInSeconds: seconds })),
   };
 }
 

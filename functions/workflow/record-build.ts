@@ -8,24 +8,10 @@ import { changeDeployment, getDeployment, tell } from '../deployments/store.ts';
 import type { WorkflowPorts } from '../ports/ports.ts';
 import { StepFailed } from '../runtime/errors.ts';
 import { passBuildTurn } from './build-turns.ts';
+import { describeBuilt } from './built.ts';
 import { maxReasonCharacters, stillWanted, type DeploymentInput, type Step } from './step.ts';
 
 type Input = DeploymentInput & { readonly buildId: string; readonly built: unknown };
-
-/** What `codebuild:startBuild.sync` answers, as far as it is used: https://docs.aws.amazon.com/codebuild/latest/APIReference/API_Build.html */
-const builtSchema = v.object({
-  Build: v.object({
-    BuildStatus: v.picklist(['SUCCEEDED', 'FAILED', 'FAULT', 'TIMED_OUT', 'STOPPED']),
-    ExportedEnvironmentVariables: v.optional(v.array(v.object({ Name: v.string(), Value: v.string() })), []),
-    Phases: v.optional(
-      v.array(v.object({ Contexts: v.optional(v.array(v.object({ Message: v.optional(v.string()) })), []) })),
-      [],
-    ),
-  }),
-});
-type Built = v.InferOutput<typeof builtSchema>['Build'];
-/** A failed build arrives by the Catch: its description is the JSON text in Cause. */
-const caughtSchema = v.object({ Error: v.string(), Cause: v.optional(v.string(), '') });
 
 /** Records how a build ended and gives its place back: an artifact, another attempt, or the failure of the deployment. */
 export const recordBuild: Step<Input> = async (ports, { deploymentId, buildId, built }) => {
@@ -60,18 +46,13 @@ async function endAs(ports: WorkflowPorts, build: Build, outcome: unknown): Prom
 }
 
 async function endOpen(ports: WorkflowPorts, build: Build, outcome: unknown): Promise<Build> {
-  const built = parseBuilt(outcome);
-  const endedAt = ports.clock();
-  if (!built) {
-    const reason = 'The build did not say how it ended';
-    return await endBuild(ports.records, build.id, { status: 'interrupted', endedAt, reason });
-  }
-  if (built.BuildStatus === 'SUCCEEDED') return await endSucceeded(ports, build, parseResult(built));
-  const statuses = { FAILED: 'failed', FAULT: 'interrupted', TIMED_OUT: 'timed_out', STOPPED: 'stopped' } as const;
+  const built = describeBuilt(outcome, build.app);
+  if (built.status === 'succeeded') return await endSucceeded(ports, build, parseResult(built.result));
+  const { status, reason } = built;
   return await endBuild(ports.records, build.id, {
-    status: statuses[built.BuildStatus],
-    endedAt,
-    reason: reasonOf(built),
+    status,
+    endedAt: ports.clock(),
+    reason: reason.slice(0, maxReasonCharacters),
   });
 }
 
@@ -141,20 +122,8 @@ async function note(ports: WorkflowPorts, deployment: Deployment, text: string):
   );
 }
 
-function parseBuilt(outcome: unknown): Built | undefined {
-  const straight = v.safeParse(builtSchema, outcome);
-  if (straight.success) return straight.output.Build;
-  const caught = v.safeParse(caughtSchema, outcome);
-  const cause = caught.success ? parseJson(caught.output.Cause) : undefined;
-  const bare = v.safeParse(builtSchema.entries.Build, cause);
-  if (bare.success) return bare.output;
-  const wrapped = v.safeParse(builtSchema, cause);
-  return wrapped.success ? wrapped.output.Build : undefined;
-}
-
-function parseResult(built: Built): BuildResult | undefined {
-  const text = built.ExportedEnvironmentVariables.find(({ Name }) => Name === 'SLUICE_RESULT')?.Value;
-  const parsed = v.safeParse(buildResultSchema, parseJson(text ?? ''));
+function parseResult(json: string | undefined): BuildResult | undefined {
+  const parsed = v.safeParse(buildResultSchema, parseJson(json ?? ''));
   return parsed.success ? parsed.output : undefined;
 }
 
@@ -164,10 +133,4 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-function reasonOf(built: Built): string {
-  const messages = built.Phases.flatMap(({ Contexts }) => Contexts.map(({ Message }) => Message ?? ''));
-  const said = messages.findLast((message) => message !== '') ?? `The build ended as ${built.BuildStatus}`;
-  return said.slice(0, maxReasonCharacters);
 }
