@@ -25,9 +25,9 @@ export type FolderUploads = Pick<Objects, 'openUpload' | 'finishUpload' | 'aband
    * Stores one part, whole or not at all; sent again, the last one counts. Throws `Problem('invalid')` when it has not
    * just the bytes it should have, `Problem('conflict')` when the upload is not open (any more).
    */
-  putPart(upload: UploadRef, number: number, body: AsyncIterable<Uint8Array>): Promise<void>;
+  readonly putPart: (upload: UploadRef, number: number, body: AsyncIterable<Uint8Array>) => Promise<void>;
   /** Removes the uploads that nobody has sent a part of for a week. */
-  sweep(): Promise<void>;
+  readonly sweep: () => Promise<void>;
 };
 
 const keptMs = 7 * 24 * 3_600_000;
@@ -120,18 +120,20 @@ export function folderUploads(options: FolderUploadsOptions): FolderUploads {
 
 async function finish({ objects }: FolderUploadsOptions, upload: UploadRef, folder: string): Promise<number> {
   const parts = partsOf(upload.sizeBytes);
-  const missing = await missingOf(folder, parts);
-  if (missing.length > 0) throw missingParts(missing);
   try {
+    const missing = await missingOf(folder, parts);
+    if (missing.length > 0) throw missingParts(missing);
     return (await objects.put(upload.digest, bytesOf(folder, parts))).sizeBytes;
   } catch (error) {
     if (error instanceof Problem && error.kind === 'invalid') {
       await rm(folder, { recursive: true, force: true, maxRetries: 3 });
     }
-    if (codeOf(error) !== 'ENOENT') throw error;
-    // Another who finished it at the same time has done so and cleared up, or found it wrong.
+    const isIncomplete = error instanceof Problem && error.kind === 'conflict';
+    if (codeOf(error) !== 'ENOENT' && !isIncomplete) throw error;
+    // Another who finished it at the same time may have done so and cleared up, or found it wrong.
     const stored = await objects.find(upload.digest);
     if (stored) return stored.sizeBytes;
+    if (isIncomplete) throw error;
     const changed = 'The upload was changed while it was finished; ask what is missing';
     throw new Problem('conflict', changed, { cause: error });
   }

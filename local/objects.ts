@@ -72,18 +72,15 @@ export async function folderObjects(options: FolderObjectsOptions): Promise<Fold
     }
   }
 
-  const uploads = folderUploads({ ...options, incoming, objects: { find, put } });
-  await uploads.sweep();
+  const { sweep, ...uploads } = folderUploads({ ...options, incoming, objects: { find, put } });
+  await sweep();
 
   return {
     find,
     read: async (digest) => await read(digest),
     readRange: read,
     put,
-    openUpload: uploads.openUpload,
-    putPart: uploads.putPart,
-    finishUpload: uploads.finishUpload,
-    abandonUpload: uploads.abandonUpload,
+    ...uploads,
 
     async remove(digest) {
       await rm(pathOf(digest), { force: true });

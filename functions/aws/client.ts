@@ -19,6 +19,24 @@ export const slowCalls = {
   requestHandler: { connectionTimeout: 1000, requestTimeout: 5000, throwOnRequestTimeout: true },
 } as const;
 
+/**
+ * For S3, whose calls carry up to 8 MiB or copy up to 1 GiB: the limit is for the whole call, its body included, and
+ * for each silence while an answer's body comes. Checksums are ours to give: left to itself the SDK adds the CRC32 of
+ * no bytes to every URL it signs for an upload (https://github.com/seaweedfs/seaweedfs/issues/10216).
+ */
+export const transferCalls = {
+  maxAttempts: 5,
+  retryMode: 'standard',
+  requestHandler: {
+    connectionTimeout: 1000,
+    requestTimeout: 60_000,
+    throwOnRequestTimeout: true,
+    socketTimeout: 60_000,
+  },
+  requestChecksumCalculation: 'WHEN_REQUIRED',
+  responseChecksumValidation: 'WHEN_REQUIRED',
+} as const;
+
 const unanswered = new Set([
   'Throttling',
   'ThrottlingException',
