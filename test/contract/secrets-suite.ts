@@ -1,7 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Secrets } from '../../functions/ports/secrets.ts';
 
-export type SecretsUnderTest = { readonly port: Secrets; readonly close: () => Promise<void> };
+export type SecretsUnderTest = {
+  readonly port: Secrets;
+  /** The reason why versions before the last two are not read; left out where they are. */
+  readonly skipOldVersions?: string;
+  readonly close: () => Promise<void>;
+};
 
 /** What every implementation of the Secrets port does. Each test has names of its own. */
 export function secretsSuite(name: string, make: () => Promise<SecretsUnderTest>): void {
@@ -111,7 +116,8 @@ export function secretsSuite(name: string, make: () => Promise<SecretsUnderTest>
       expect((await secrets.read(secret)).value).toBe('two');
     });
 
-    it('keeps each of 20 concurrent writes, and one of them is current', async () => {
+    it('keeps each of 20 concurrent writes, and one of them is current', async ({ skip }) => {
+      if (made.skipOldVersions) skip(made.skipOldVersions);
       const secret = `${folder()}/key`;
       const values = Array.from({ length: 20 }, (_, index) => `value ${index}`);
       const written = await Promise.all(values.map(async (value) => await secrets.write(secret, value)));
