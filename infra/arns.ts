@@ -15,12 +15,15 @@ import type { FunctionName, QueuedName } from './permissions.ts';
 export const buildKinds = ['image', 'bundle', 'fetch', 'registry'] as const satisfies readonly BuildKind[];
 
 /**
- * The ARNs by which permissions are given. All but the table's are put together from names, so that a role waits for
+ * The ARNs by which permissions are given. All but the table's and the bucket's are put together from names, so that a role waits for
  * nothing and nothing waits in a circle.
  */
 export type Arns = ReturnType<typeof arnsOf>;
 
-export function arnsOf(stack: Stack, { prefix, table }: { readonly prefix: string; readonly table: string }) {
+export function arnsOf(
+  stack: Stack,
+  { prefix, table, bucket }: { readonly prefix: string; readonly table: string; readonly bucket: string },
+) {
   const arn = (service: string, resource: string) =>
     stack.formatArn({ service, resource, arnFormat: ArnFormat.NO_RESOURCE_NAME });
   const role = (path: string) => stack.formatArn({ service: 'iam', region: '', resource: 'role', resourceName: path });
@@ -30,6 +33,8 @@ export function arnsOf(stack: Stack, { prefix, table }: { readonly prefix: strin
   return {
     prefix,
     table,
+    bucket,
+    logGroup,
     stateMachine: arn('states', `stateMachine:${machine}`),
     executions: arn('states', `execution:${machine}:*`),
     /** By which events AWS tells Step Functions that a build has ended; one rule for all state machines of an account. */

@@ -51,7 +51,7 @@ export class ControlPlaneStack extends Stack {
     });
     this.table = new RecordsTable(this, 'Records');
     this.bucket = new ArtifactBucket(this, 'Artifacts', settings);
-    const arns = arnsOf(this, { prefix, table: this.table.tableArn });
+    const arns = arnsOf(this, { prefix, table: this.table.tableArn, bucket: this.bucket.bucketArn });
     new ControlSecrets(this, 'Secrets', prefix);
     this.deadLetterQueues = new DeadLetterQueues(this, 'Failed', prefix).queues;
 

@@ -1,6 +1,7 @@
 import { PolicyDocument, PolicyStatement } from 'aws-cdk-lib/aws-iam';
-import { adminTokenSecret, managedTag, webhookSecretSecret } from '../functions/runtime/aws-names.ts';
+import { adminTokenSecret, webhookSecretSecret } from '../functions/runtime/aws-names.ts';
 import type { Arns } from './arns.ts';
+import { changesServices, readsServiceLogs, rolls, seesServices } from './service-permissions.ts';
 
 /**
  * Who may do what: every permission of the control plane's functions, by hand, in one table. Which action can be held
@@ -17,7 +18,7 @@ export type Grant = {
   /** ARNs with a wildcard in them, or `*` alone, and the reason why it cannot be narrower. */
   | { readonly within: readonly string[]; readonly because: string }
 );
-type Conditions = Readonly<Record<string, Readonly<Record<string, string | readonly string[]>>>>;
+export type Conditions = Readonly<Record<string, Readonly<Record<string, string | readonly string[]>>>>;
 
 export const functionNames = ['api', 'workflow', 'events', 'reconcile'] as const;
 export type FunctionName = (typeof functionNames)[number];
@@ -37,7 +38,9 @@ const callsOf: Record<FunctionName, (arns: Arns) => readonly Grant[]> = {
     ...readsOwnSecrets(arns),
     ...keepsSecrets(arns),
     ...seesServices(arns),
-    ...scales(arns),
+    ...readsServiceLogs(arns),
+    ...changesServices(arns),
+    ...asksWhetherReady(arns),
   ],
   workflow: (arns) => [
     ...records(arns),
@@ -46,6 +49,7 @@ const callsOf: Record<FunctionName, (arns: Arns) => readonly Grant[]> = {
     ...stopsBuilds(arns),
     ...findsSecretVersions(arns),
     ...seesServices(arns),
+    ...changesServices(arns),
     ...rolls(arns),
   ],
   events: (arns) => [...records(arns), ...executions(arns), ...tokens],
@@ -119,12 +123,17 @@ function readsOwnSecrets({ secrets }: Arns): readonly Grant[] {
 
 const ofApps = 'The secrets of apps are under this path, and the control plane has its own elsewhere.';
 
-function keepsSecrets({ secrets }: Arns): readonly Grant[] {
+function findsSecretVersions({ secrets }: Arns): readonly Grant[] {
+  return [{ by: 'code', actions: ['secretsmanager:DescribeSecret'], within: [secrets('apps/*')], because: ofApps }];
+}
+
+function keepsSecrets(arns: Arns): readonly Grant[] {
   return [
+    ...findsSecretVersions(arns),
     {
       by: 'code',
       actions: ['secretsmanager:CreateSecret', 'secretsmanager:PutSecretValue', 'secretsmanager:DeleteSecret'],
-      within: [secrets('apps/*')],
+      within: [arns.secrets('apps/*')],
       because: ofApps,
     },
     {
@@ -136,94 +145,17 @@ function keepsSecrets({ secrets }: Arns): readonly Grant[] {
   ];
 }
 
-function findsSecretVersions({ secrets }: Arns): readonly Grant[] {
-  return [{ by: 'code', actions: ['secretsmanager:DescribeSecret'], within: [secrets('apps/*')], because: ofApps }];
-}
-
-const managed = ({ prefix }: Arns): Conditions => ({ StringEquals: { [`aws:ResourceTag/${managedTag}`]: prefix } });
-
-/** What of ECS and the load balancers is read, by the API for people and by the steps for their decisions. */
-function seesServices(arns: Arns): readonly Grant[] {
+/** What `GET /ready` asks of each service: by one call that changes nothing. */
+function asksWhetherReady(arns: Arns): readonly Grant[] {
   return [
+    { by: 'code', actions: ['s3:ListBucket'], on: [arns.bucket] },
+    { by: 'code', actions: ['states:DescribeStateMachine'], on: [arns.stateMachine] },
+    { by: 'code', actions: ['codebuild:BatchGetProjects'], on: arns.buildProjects },
     {
       by: 'code',
-      actions: ['ecs:DescribeServices', 'ecs:ListServiceDeployments'],
-      within: [arns.ecs('service/*')],
-      conditions: managed(arns),
-      because: 'Services are made by other stacks at any time; the tag says which are ours.',
-    },
-    {
-      by: 'code',
-      actions: ['ecs:DescribeServiceDeployments', 'ecs:DescribeServiceRevisions'],
-      within: [arns.ecs('service/*'), arns.ecs('service-deployment/*'), arns.ecs('service-revision/*')],
-      because: 'Deployments and revisions of services carry no tag; they are read only.',
-    },
-    {
-      by: 'code',
-      actions: ['ecs:DescribeTasks'],
-      within: [arns.ecs('task/*')],
-      because: 'Tasks carry a tag only where their service passes it on; they are read only.',
-    },
-    {
-      by: 'code',
-      actions: ['ecs:DescribeTaskDefinition', 'ecs:ListTasks', 'elasticloadbalancing:DescribeTargetHealth'],
+      actions: ['ecs:ListClusters'],
       within: ['*'],
-      because: 'AWS grants these on no resource of ours; they read only.',
-    },
-  ];
-}
-
-/** Scaling, and retiring, which scales to 0. */
-function scales(arns: Arns): readonly Grant[] {
-  return [
-    {
-      by: 'code',
-      actions: ['ecs:UpdateService'],
-      within: [arns.ecs('service/*')],
-      conditions: managed(arns),
-      because: 'Services are made by other stacks at any time; the tag says which are ours.',
-    },
-  ];
-}
-
-function rolls(arns: Arns): readonly Grant[] {
-  const asked = { StringEquals: { [`aws:RequestTag/${managedTag}`]: arns.prefix } };
-  const definitions = 'The family is the one that the service runs already, which its own stack names.';
-  return [
-    ...scales(arns),
-    {
-      by: 'code',
-      actions: ['ecs:StopServiceDeployment'],
-      within: [arns.ecs('service/*')],
-      conditions: managed(arns),
-      because: 'Services are made by other stacks at any time; the tag says which are ours.',
-    },
-    {
-      by: 'code',
-      actions: ['ecs:StopServiceDeployment'],
-      within: [arns.ecs('service-deployment/*')],
-      because: 'AWS asks for the service as well, which is held to its tag above; a deployment carries none.',
-    },
-    {
-      by: 'code',
-      actions: ['ecs:RegisterTaskDefinition'],
-      within: [arns.ecs('task-definition/*')],
-      conditions: asked,
-      because: definitions,
-    },
-    {
-      by: 'service',
-      actions: ['ecs:TagResource'],
-      within: [arns.ecs('task-definition/*')],
-      conditions: { StringEquals: { ...asked.StringEquals, 'ecs:CreateAction': 'RegisterTaskDefinition' } },
-      because: definitions,
-    },
-    {
-      by: 'service',
-      actions: ['iam:PassRole'],
-      within: [arns.taskRoles],
-      conditions: { StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' } },
-      because: 'Apps make the roles of their tasks under this path, and no other role is there.',
+      because: 'AWS grants it on no resource; it tells names only.',
     },
   ];
 }
@@ -266,61 +198,4 @@ export function policyOf(grants: readonly Grant[]): PolicyDocument {
         }),
     ),
   });
-}
-
-/**
- * What the state machine may do. `codebuild:startBuild.sync` needs to see the end of a build, by event and by asking:
- * https://docs.aws.amazon.com/step-functions/latest/dg/connect-codebuild.html
- */
-export function workflowGrants(arns: Arns): readonly Grant[] {
-  return [
-    { by: 'service', actions: ['lambda:InvokeFunction'], on: [arns.workflowFunction] },
-    {
-      by: 'service',
-      actions: ['codebuild:StartBuild'],
-      on: arns.buildProjects,
-      // A build runs the project's own commands and nothing else. https://docs.aws.amazon.com/codebuild/latest/userguide/action-context-keys.html
-      conditions: { Null: { 'codebuild:source.buildspec': 'true' } },
-    },
-    { by: 'service', actions: ['codebuild:StopBuild', 'codebuild:BatchGetBuilds'], on: arns.buildProjects },
-    {
-      by: 'service',
-      actions: ['events:PutTargets', 'events:PutRule', 'events:DescribeRule'],
-      on: [arns.buildEndsRule],
-    },
-    {
-      by: 'service',
-      actions: ['iam:PassRole'],
-      within: [arns.buildRoles],
-      conditions: { StringEquals: { 'iam:PassedToService': 'codebuild.amazonaws.com' } },
-      because: 'Apps make the roles of their builds under this path, and no other role is there.',
-    },
-    {
-      by: 'service',
-      actions: [
-        'logs:CreateLogDelivery',
-        'logs:GetLogDelivery',
-        'logs:UpdateLogDelivery',
-        'logs:DeleteLogDelivery',
-        'logs:ListLogDeliveries',
-        'logs:PutResourcePolicy',
-        'logs:DescribeResourcePolicies',
-        'logs:DescribeLogGroups',
-      ],
-      within: ['*'],
-      because:
-        'AWS grants the delivery of logs on no resource: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html',
-    },
-    {
-      by: 'service',
-      actions: [
-        'xray:PutTraceSegments',
-        'xray:PutTelemetryRecords',
-        'xray:GetSamplingRules',
-        'xray:GetSamplingTargets',
-      ],
-      within: ['*'],
-      because: 'AWS grants these on no resource: https://docs.aws.amazon.com/step-functions/latest/dg/xray-iam.html',
-    },
-  ];
 }

@@ -11,7 +11,8 @@ import type { Arns } from './arns.ts';
 import type { Settings } from './config.ts';
 import { logGroupOptions } from './logs.ts';
 import { workflowLogGroup } from './names.ts';
-import { policyOf, workflowGrants } from './permissions.ts';
+import { policyOf } from './permissions.ts';
+import { workflowGrants } from './workflow-permissions.ts';
 
 const definitionFile = join(import.meta.dirname, '../functions/workflow/deploy.asl.json');
 
