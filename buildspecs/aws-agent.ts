@@ -140,7 +140,7 @@ function buildKit(): BuildKit {
     image: env['SLUICE_BUILDKIT_IMAGE'],
     sbomScanner: env['SLUICE_SBOM_SCANNER'],
   };
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value)) as BuildKit;
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value));
 }
 
 function required(name: string): string {
