@@ -108,7 +108,7 @@ export function gitRemote(options: GitRemoteOptions): GitRemote {
 /** Undefined when the request has the admin token; else the answer that makes Git ask for it. */
 function authorize(request: IncomingMessage, adminToken: string): Refusal | undefined {
   const token = tokenOf(request.headers.authorization);
-  if (token !== undefined && principalOf(token, adminToken)) return undefined;
+  if (token !== undefined && principalOf(token, [adminToken])) return undefined;
   return {
     status: 401,
     text: 'Give any user name, and the token of Sluice as the password.',

@@ -135,8 +135,7 @@ export async function startServer({ config, log, environment }: ServerOptions): 
   const recovered = Promise.withResolvers<void>();
   const api = createApi({
     ports,
-    adminToken,
-    webhookSecret,
+    credentials: async () => ({ adminTokens: [adminToken], webhookSecrets: [webhookSecret] }),
     version,
     metrics,
     scrape: metrics.scrape,

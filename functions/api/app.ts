@@ -27,7 +27,7 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
   const app = new Hono<ApiEnv>();
   app.use(requestLog({ ...ports, metrics }), withSecurityHeaders({ https: options.https ?? false }));
   const authentication = authenticated({
-    principalOf: (token) => principalOf(token, options.adminToken),
+    principalOf: async (token) => principalOf(token, (await options.credentials()).adminTokens),
     clock: ports.clock,
     addressOf: options.addressOf ?? (() => 'unknown'),
   });

@@ -6,7 +6,7 @@ import type { ApiEnv } from './request-context.ts';
 
 export type AuthenticationOptions = {
   /** Who a token belongs to; undefined for a wrong one. Compares in constant time. */
-  readonly principalOf: (token: string) => Principal | undefined;
+  readonly principalOf: (token: string) => Promise<Principal | undefined>;
   readonly clock: () => EpochMs;
   /** Where a request came from; what cannot be told counts as one place. */
   readonly addressOf: (c: Context) => string;
@@ -28,7 +28,7 @@ export function authenticated(options: AuthenticationOptions): MiddlewareHandler
   return async function authenticated(c, next) {
     const token = bearerToken(c.req.header('authorization'));
     if (token === undefined) throw new Problem('unauthorized', 'Give a token: Authorization: Bearer …');
-    const principal = options.principalOf(token);
+    const principal = await options.principalOf(token);
     if (!principal) throw wrongToken(failures.add(options.addressOf(c)));
     c.set('principal', principal);
     await next();

@@ -6,8 +6,8 @@ import type { Sleep } from './follow.ts';
 /** All that the API needs; an entry point wires it. */
 export type ApiOptions = {
   readonly ports: ApiPorts;
-  readonly adminToken: string;
-  readonly webhookSecret: string;
+  /** Asked for each request, so that what was rotated counts without a restart; whoever gives them caches them. */
+  readonly credentials: () => Promise<Credentials>;
   /** Told by `/health` and the OpenAPI document. */
   readonly version: string;
   readonly metrics: Metrics;
@@ -24,6 +24,12 @@ export type ApiOptions = {
   readonly sleep?: Sleep;
   /** Routes of this cloud's own, which see to their callers' rights themselves. */
   readonly routes?: readonly Hono[];
+};
+
+/** During a rotation the old one and the new one are both good; an empty list lets nobody in. */
+export type Credentials = {
+  readonly adminTokens: readonly string[];
+  readonly webhookSecrets: readonly string[];
 };
 
 /** What the route files get. */

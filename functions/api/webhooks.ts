@@ -9,7 +9,7 @@ import type { ApiEnv } from './request-context.ts';
 import { deliveryShape } from './shapes.ts';
 
 /** Where GitHub tells of pushes; its signature stands for a token. */
-export function webhookRoutes({ ports, webhookSecret, metrics }: ApiOptions): Hono<ApiEnv> {
+export function webhookRoutes({ ports, credentials, metrics }: ApiOptions): Hono<ApiEnv> {
   const delivery = named('Delivery', deliveryShape);
   return new Hono<ApiEnv>().post(
     '/webhooks/github',
@@ -30,7 +30,7 @@ export function webhookRoutes({ ports, webhookSecret, metrics }: ApiOptions): Ho
         const { status, body } = await receiveDelivery(ports, {
           rawBody: await readBody(c, maxWebhookBytes),
           headers: c.req.raw.headers,
-          secret: webhookSecret,
+          secrets: (await credentials()).webhookSecrets,
           deployPush: (push) => deployPush(ports, push),
         });
         metrics.webhookDelivery(outcomeOf(status, body));

@@ -8,7 +8,8 @@ export type Delivery = {
   readonly rawBody: Uint8Array;
   /** The request's headers; names in any letter case. */
   readonly headers: { get(name: string): string | null };
-  readonly secret: string;
+  /** Any of them signs it. */
+  readonly secrets: readonly string[];
 };
 
 export type Received = {
@@ -30,9 +31,9 @@ const headersSchema = v.object({
 });
 
 /** Verifies a delivery before anything of it is looked at, and reads its headers. */
-export function readPayload({ rawBody, headers, secret }: Delivery): Received {
+export function readPayload({ rawBody, headers, secrets }: Delivery): Received {
   if (rawBody.byteLength > mostBytes) throw new Problem('too-large', 'A delivery has at most 25 MB');
-  if (!isSigned(rawBody, headers.get('x-hub-signature-256'), secret)) {
+  if (!isSigned(rawBody, headers.get('x-hub-signature-256'), secrets)) {
     throw new Problem('unauthorized', 'The signature of the delivery is missing or wrong: check the webhook secret');
   }
   const given = Object.fromEntries(Object.keys(headersSchema.entries).map((name) => [name, headers.get(name)]));

@@ -13,7 +13,7 @@ describe('authenticate', () => {
     ['a password, for Git', basic(`git:${token}`)],
     ['a password without a user name', basic(`:${token}`)],
   ])('takes the token as %s', (_what, header) => {
-    expect(authenticate(header, token)).toEqual({ name: 'admin' });
+    expect(authenticate(header, [token])).toEqual({ name: 'admin' });
   });
 
   it.each([
@@ -31,14 +31,20 @@ describe('authenticate', () => {
     ['an empty pair', basic('')],
     ['what is no base64', 'Basic %%%'],
   ])('refuses %s', (_what, header) => {
-    expect(() => authenticate(header, token)).toThrow(expect.objectContaining({ kind: 'unauthorized' }));
+    expect(() => authenticate(header, [token])).toThrow(expect.objectContaining({ kind: 'unauthorized' }));
+  });
+
+  it('takes the old token and the new one during a rotation', () => {
+    expect(principalOf(token, ['new', token])).toEqual({ name: 'admin' });
+    expect(principalOf(token, ['new'])).toBeUndefined();
+    expect(principalOf(token, [])).toBeUndefined();
   });
 
   it('refuses everything where no token is set', () => {
     for (const header of ['Bearer ', basic('git:'), basic(':'), undefined]) {
-      expect(() => authenticate(header, '')).toThrow(Problem);
+      expect(() => authenticate(header, [''])).toThrow(Problem);
     }
-    expect(principalOf('', '')).toBeUndefined();
+    expect(principalOf('', [''])).toBeUndefined();
   });
 
   it('throws nothing but a Problem that does not repeat the header', () => {
@@ -46,7 +52,7 @@ describe('authenticate', () => {
       fc.property(fc.oneof(fc.string(), fc.string().map(basic)), (header) => {
         let thrown: unknown;
         try {
-          authenticate(header, token);
+          authenticate(header, [token]);
         } catch (error) {
           thrown = error;
         }

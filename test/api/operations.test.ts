@@ -5,7 +5,7 @@ import { createApi } from '../../functions/api/app.ts';
 import { readinessOf } from '../../functions/api/readiness.ts';
 import { healthShape, readyShape } from '../../functions/api/shapes.ts';
 import { silentLog } from '../../functions/runtime/log.ts';
-import { adminToken, openTestApi, webhookSecret } from '../support/api.ts';
+import { adminToken, credentials, openTestApi } from '../support/api.ts';
 
 const fine = { ready: async () => {} };
 const all = { records: fine, objects: fine, secrets: fine, builder: fine, fleet: fine, workflow: fine };
@@ -87,7 +87,7 @@ describe('the metrics', () => {
     const api = await openTestApi();
     const { scrape: _, ...metrics } = api.metrics;
     const { ports } = api;
-    const unscraped = createApi({ ports, metrics, adminToken, webhookSecret, version: '0', randomBytes });
+    const unscraped = createApi({ ports, metrics, credentials: async () => credentials, version: '0', randomBytes });
     const headers = { authorization: `Bearer ${adminToken}` };
     expect((await unscraped.request('/metrics', { headers })).status).toBe(404);
     await api.close();

@@ -43,7 +43,7 @@ async function receive(request: Request): Promise<Response> {
   const rawBody = new Uint8Array(await request.arrayBuffer());
   payloads.push(JSON.parse(new TextDecoder().decode(rawBody)) as Record<string, unknown>);
   try {
-    const delivery = { rawBody, headers: request.headers, secret: webhookSecret, deployPush };
+    const delivery = { rawBody, headers: request.headers, secrets: [webhookSecret], deployPush };
     const { status, body } = await receiveDelivery({ records }, delivery);
     return Response.json(body, { status });
   } catch (error) {

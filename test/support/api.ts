@@ -16,6 +16,7 @@ import { openTestRecords } from './records.ts';
 
 export const adminToken = 'the-token-of-these-tests';
 export const webhookSecret = 'the-secret-of-these-tests';
+export const credentials = { adminTokens: [adminToken], webhookSecrets: [webhookSecret] };
 
 /** The API over real records and the smallest stand-ins for what is outside. */
 export type TestApi = {
@@ -88,8 +89,7 @@ export async function openTestApi(options: Partial<Omit<ApiOptions, 'ports'>> & 
   };
   const metrics = prometheusMetrics({ standing: () => standing(ports), log: ports.log });
   const app = createApi({
-    adminToken,
-    webhookSecret,
+    credentials: async () => credentials,
     version: '0.0.0',
     metrics,
     scrape: metrics.scrape,

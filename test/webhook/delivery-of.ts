@@ -20,7 +20,7 @@ export function deliveryOf(
     ...headers,
   };
   const given = Object.entries(all).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  return { rawBody: new TextEncoder().encode(body), headers: new Headers(given), secret };
+  return { rawBody: new TextEncoder().encode(body), headers: new Headers(given), secrets: [secret] };
 }
 
 /** A push of one commit to a branch, with the fields that GitHub sends and Sluice uses. */
