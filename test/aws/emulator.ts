@@ -121,7 +121,8 @@ function ownSettings(folder: string, port: number): Settings {
     S3_DATA_DIR: join(folder, 's3'),
     BIND_HOST: '127.0.0.1',
     GATEWAY_PORT: String(port),
-    MINISTACK_HOST: '127.0.0.1',
+    // In the addresses it tells; an API's is a name below it, which an address cannot have.
+    MINISTACK_HOST: 'localhost',
     MINISTACK_REGION: testAwsConfig.region,
     MINISTACK_ACCOUNT_ID: emulatorAccount,
     // Their ports are fixed, and two emulators may run.

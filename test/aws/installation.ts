@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,23 +16,46 @@ export type Installation = {
 };
 
 /**
- * Installs the control plane as its README says, by the CDK CLI: `cdk bootstrap`, `cdk deploy` of the project's own CDK
- * app, code bundled anew. Only the credentials and the endpoint are the emulator's.
+ * Installs the control plane as its README says, by the CDK CLI: `cdk bootstrap`, then `cdk deploy` of what the
+ * project's own CDK app synthesised, code bundled anew. The credentials and the endpoint are the emulator's, and so are
+ * the alarms that it does not know how to make.
  */
 export async function install(emulator: Emulator): Promise<Installation> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-install-'));
   try {
-    const region = emulator.config.region;
-    await runCdk(emulator, { folder, args: ['bootstrap', `aws://${emulatorAccount}/${region}`] });
-    const outputsFile = join(folder, 'outputs.json');
-    const out = ['--output', join(folder, 'cdk.out'), '--outputs-file', outputsFile];
-    await runCdk(emulator, { folder, args: ['deploy', '--require-approval', 'never', ...out] });
+    const { region } = emulator.config;
+    const [assembly, outputsFile] = [join(folder, 'cdk.out'), join(folder, 'outputs.json')];
+    await runCdk(emulator, { folder, cwd: folder, args: ['bootstrap', `aws://${emulatorAccount}/${region}`] });
+    await runCdk(emulator, { folder, cwd: root, args: ['synth', '--quiet', '--output', assembly] });
+    await replaceMetricMath(assembly);
+    const asked = ['--require-approval', 'never', '--outputs-file', outputsFile];
+    await runCdk(emulator, { folder, cwd: folder, args: ['deploy', '--app', assembly, ...asked] });
     const written = JSON.parse(await readFile(outputsFile, 'utf8')) as Record<string, Installation['outputs']>;
     const [outputs] = Object.values(written);
     if (!outputs) throw new Error('cdk deploy told no outputs');
     return { outputs, url: (path) => `${emulator.endpoint}${stagePath(outputs.ApiUrl)}${path}` };
   } finally {
     await rm(folder, { recursive: true, force: true });
+  }
+}
+
+type Template = {
+  readonly Resources: Record<string, { readonly Type: string; readonly Properties: Readonly<Record<string, unknown>> }>;
+};
+
+/** ministack's CloudFormation refuses alarms on more than one metric; each becomes one on a single metric here. */
+async function replaceMetricMath(assembly: string): Promise<void> {
+  const names = (await readdir(assembly)).filter((name) => name.endsWith('.template.json'));
+  for (const name of names) {
+    const file = join(assembly, name);
+    const template = JSON.parse(await readFile(file, 'utf8')) as Template;
+    for (const [id, { Type, Properties }] of Object.entries(template.Resources)) {
+      const { Metrics, ...others } = Properties;
+      if (Type !== 'AWS::CloudWatch::Alarm' || Metrics === undefined) continue;
+      const metric = { Namespace: 'InPlaceOfMetricMath', MetricName: id, Statistic: 'Sum', Period: 60 };
+      template.Resources[id] = { Type, Properties: { ...others, ...metric } };
+    }
+    await writeFile(file, JSON.stringify(template));
   }
 }
 
@@ -44,8 +67,9 @@ function stagePath(apiUrl: string): string {
 
 async function runCdk(
   emulator: Emulator,
-  { folder, args }: { readonly folder: string; readonly args: readonly string[] },
+  given: { readonly folder: string; readonly cwd: string; readonly args: readonly string[] },
 ): Promise<void> {
+  const { folder, cwd, args } = given;
   const env = {
     ...emulator.environment,
     PATH: [dirname(process.execPath), '/usr/local/bin', '/usr/bin', '/bin'].join(delimiter),
@@ -57,7 +81,7 @@ async function runCdk(
   };
   const all = [cdk, ...args, '--no-notices', '--no-color'];
   await new Promise<void>((resolve, reject) => {
-    execFile(process.execPath, all, { cwd: root, env, timeout: 240_000, maxBuffer: 1e8 }, (error, stdout, stderr) => {
+    execFile(process.execPath, all, { cwd, env, timeout: 240_000, maxBuffer: 1e8 }, (error, stdout, stderr) => {
       if (error) reject(new Error(`cdk ${args.join(' ')}:\n${`${stdout}${stderr}`.slice(-6000)}`, { cause: error }));
       else resolve();
     });

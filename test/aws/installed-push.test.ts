@@ -1,0 +1,123 @@
+import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { DescribeExecutionCommand, ListExecutionsCommand, SFNClient } from '@aws-sdk/client-sfn';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { adminTokenSecret, secretName, webhookSecretSecret } from '../../functions/runtime/aws-names.ts';
+import { stages } from '../../infra/stages.ts';
+import { deliveryOf, signatureOf } from '../webhook/delivery-of.ts';
+import { examples } from '../webhook/examples.ts';
+import { describeOnEmulator, startEmulator, type Emulator } from './emulator.ts';
+import { install, type Installation } from './installation.ts';
+
+const { prefix } = stages.production;
+const deliveryId = '72d3162e-cc78-11e3-81ab-4c9367dc0958';
+
+/** GitHub's own example of a push to a branch. */
+const push = examples
+  .find(({ name }) => name === 'push')
+  ?.examples.find((example) => (example as { ref: string }).ref === 'refs/heads/master') as {
+  readonly after: string;
+  readonly repository: { readonly clone_url: string };
+};
+
+/**
+ * ministack's API Gateway calls the bundled functions, in Node 24 processes of its own, which speak by the SDK they are
+ * bundled with to its DynamoDB, Secrets Manager and Step Functions. It is started anew after the installation with
+ * `AUTH=true`: from there on it checks signatures and enforces IAM, so a function can do what its role lets it and
+ * nothing else. (Not before: its S3 then applies the bucket policy that CDK's bootstrap makes, TLS alone, and it speaks
+ * none here.)
+ */
+describeOnEmulator('a push to the control plane that cdk deploy installed into ministack, IAM enforced', () => {
+  let emulator: Emulator;
+  let installation: Installation;
+  let adminToken: string;
+  let webhookSecret: string;
+
+  beforeAll(async () => {
+    const started = await startEmulator({ PERSIST_STATE: '1', S3_PERSIST: '1' });
+    if (!started) throw new Error('The emulator is absent');
+    emulator = started;
+    installation = await install(emulator);
+    await emulator.restart({ AUTH: 'true' });
+    adminToken = await secretValue(adminTokenSecret);
+    webhookSecret = await secretValue(webhookSecretSecret);
+  }, 300_000);
+  afterAll(async () => {
+    await emulator?.close();
+  });
+
+  async function secretValue(name: string): Promise<string> {
+    const { SecretString = '' } = await new SecretsManagerClient(emulator.config).send(
+      new GetSecretValueCommand({ SecretId: secretName(prefix, name) }),
+    );
+    return SecretString;
+  }
+
+  async function call(method: string, path: string, options: { token?: string; body?: object } = {}) {
+    const { token = adminToken, body } = options;
+    return await fetch(installation.url(path), {
+      method,
+      headers: { authorization: `Bearer ${token}`, ...(body ? { 'content-type': 'application/json' } : {}) },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+    });
+  }
+
+  async function deliver(key = webhookSecret): Promise<Response> {
+    const body = JSON.stringify(push);
+    const signed = { 'x-github-delivery': deliveryId, 'x-hub-signature-256': signatureOf(body, key) };
+    const { headers } = deliveryOf('push', body, signed);
+    return await fetch(installation.url('/webhooks/github'), { method: 'POST', headers, body });
+  }
+
+  async function executions() {
+    const client = new SFNClient(emulator.config);
+    const { executions: listed = [] } = await client.send(
+      new ListExecutionsCommand({ stateMachineArn: installation.outputs.StateMachineArn }),
+    );
+    return await Promise.all(
+      listed.map(async ({ executionArn }) => {
+        const { name, input = '' } = await client.send(new DescribeExecutionCommand({ executionArn }));
+        return { name, input: JSON.parse(input) as unknown };
+      }),
+    );
+  }
+
+  it('finds every store of the API ready, with the rights that its function has', async () => {
+    const answer = await call('GET', '/ready');
+    expect([answer.status, await answer.json()]).toMatchObject([200, { status: 'ready' }]);
+  });
+
+  it('lets nobody in without the token', async () => {
+    expect((await call('GET', '/api/v1/apps', { token: 'guessed' })).status).toBe(401);
+  });
+
+  it('takes an app', async () => {
+    const body = {
+      source: { repoUrl: push.repository.clone_url },
+      build: { kind: 'image' },
+      runtime: { port: 3000 },
+      environments: [{ name: 'dev', branch: 'master', targets: [{ name: 'web', cluster: 'main', service: 'hello' }] }],
+    };
+    const answer = await call('PUT', '/api/v1/apps/hello', { body });
+    expect([answer.status, await answer.json()]).toMatchObject([201, { id: 'hello' }]);
+  });
+
+  it('refuses the push with a wrong signature, and starts nothing', async () => {
+    expect((await deliver('guessed')).status).toBe(401);
+    expect(await executions()).toEqual([]);
+  });
+
+  it('starts one execution for the signed push, named and fed by its deployment, however often it is delivered', async () => {
+    const first = await deliver();
+    const told = (await first.json()) as { deployments: { id: string }[] };
+    expect([first.status, told]).toEqual([
+      202,
+      { deployments: [{ id: expect.any(String), app: 'hello', environment: 'dev' }] },
+    ]);
+    const { id = '' } = told.deployments[0] ?? {};
+    const again = await Promise.all([deliver(), deliver(), deliver()]);
+    expect(again.map(({ status }) => status)).toEqual([200, 200, 200]);
+    expect(await executions()).toEqual([{ name: id, input: { deploymentId: id } }]);
+    const shown = (await (await call('GET', `/api/v1/deployments/${id}`)).json()) as object;
+    expect(shown).toMatchObject({ id, app: 'hello', environment: 'dev', source: { commit: push.after } });
+  });
+});
