@@ -1,13 +1,6 @@
 import { Duration } from 'aws-cdk-lib';
 import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
-import {
-  Alarm,
-  ComparisonOperator,
-  MathExpression,
-  TreatMissingData,
-  type IMetric,
-  type Metric,
-} from 'aws-cdk-lib/aws-cloudwatch';
+import { Alarm, ComparisonOperator, MathExpression, TreatMissingData, type IMetric } from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { Table } from 'aws-cdk-lib/aws-dynamodb';
 import type { IFunction } from 'aws-cdk-lib/aws-lambda';
@@ -17,7 +10,7 @@ import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
-import { ownMetric, refusedRequests } from './metrics.ts';
+import { ownMetric } from './metrics.ts';
 import type { FunctionName, QueuedName } from './permissions.ts';
 
 /** What of the control plane is watched: all of it are public members of its stack. */
@@ -38,7 +31,8 @@ export type AlarmName = keyof ReturnType<typeof definitionsOf>;
  *
  * Errors of the functions have no alarm of their own, since each ends in one of these: of `api` in a 5xx, of `workflow`
  * in a failed execution (and those that are a deployment's ordinary end are errors to Lambda, too), of `events` and
- * `reconcile` in a dead-letter queue.
+ * `reconcile` in a dead-letter queue. Nor has a 429 of the API: it is the configured limit that holds. Both are on the
+ * dashboard.
  */
 export class ControlPlaneAlarms extends Construct {
   readonly alarms: Readonly<Record<AlarmName, Alarm>>;
@@ -53,7 +47,7 @@ export class ControlPlaneAlarms extends Construct {
     super(scope, id);
     const { watched, email } = options;
     this.topic = email === undefined ? undefined : this.tellTo(email, watched.prefix);
-    const definitions = Object.entries(definitionsOf(this, watched));
+    const definitions = Object.entries(definitionsOf(watched));
     const alarms = definitions.map(
       ([name, definition]) => [name, this.make(name, watched.prefix, definition)] as const,
     );
@@ -61,19 +55,17 @@ export class ControlPlaneAlarms extends Construct {
   }
 
   private make(name: string, prefix: string, definition: Definition): Alarm {
-    const { metric, atLeast, below, minutes, of, missing, description } = definition;
+    const { metric, atLeast, minutes, of, description } = definition;
     const alarm = new Alarm(this, name, {
       alarmName: `${prefix}-${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
       alarmDescription: description,
       metric,
-      threshold: atLeast ?? below ?? 1,
-      comparisonOperator:
-        atLeast === undefined
-          ? ComparisonOperator.LESS_THAN_THRESHOLD
-          : ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+      threshold: atLeast,
+      comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
       datapointsToAlarm: minutes,
       evaluationPeriods: of ?? minutes,
-      treatMissingData: missing,
+      // AWS writes no number where there was nothing to count: nothing ran, nothing waits, nothing was lost.
+      treatMissingData: TreatMissingData.NOT_BREACHING,
     });
     if (this.topic) {
       const action = new SnsAction(this.topic);
@@ -93,28 +85,22 @@ export class ControlPlaneAlarms extends Construct {
 
 type Definition = {
   readonly metric: IMetric;
-  readonly atLeast?: number;
-  readonly below?: number;
+  readonly atLeast: number;
   /** So many of the last minutes; `of` how many, the same number when left out. */
   readonly minutes: number;
   readonly of?: number;
-  /** What no number means. */
-  readonly missing: TreatMissingData;
   readonly description: string;
 };
 
-/** No number means that nothing happened: AWS writes none where there is nothing to count. */
-const quiet = TreatMissingData.NOT_BREACHING;
 const everyMinute = { period: Duration.minutes(1) };
 
-function definitionsOf(scope: Construct, watched: Watched) {
+function definitionsOf(watched: Watched) {
   const { prefix, stateMachine, httpApi, functions, deadLetterQueues } = watched;
   return {
     executionsFailed: {
       metric: stateMachine.metricFailed({ ...everyMinute, statistic: 'Sum' }),
       atLeast: 1,
       minutes: 1,
-      missing: quiet,
       description:
         'An execution ended without its own last step: the deployment may stand between two revisions. Look at the failed execution of the state machine for the cause, then at the environment (sluice status). The next run of reconcile ends the deployment; if it stays open, cancel it and deploy again.',
     },
@@ -124,7 +110,6 @@ function definitionsOf(scope: Construct, watched: Watched) {
       // One finding now and then is what reconcile is for; again and again is a fault that it does not heal.
       minutes: 5,
       of: 15,
-      missing: quiet,
       description:
         'Reconcile finds lost work again and again, for five of the last fifteen minutes. Its log says what and in which deployment (level warn); what it cannot go on with must be cancelled by hand (sluice cancel).',
     },
@@ -132,7 +117,6 @@ function definitionsOf(scope: Construct, watched: Watched) {
       metric: ownMetric(prefix, 'OldestQueuedSeconds', { ...everyMinute, statistic: 'Maximum' }),
       atLeast: 3600,
       minutes: 5,
-      missing: quiet,
       description:
         'A deployment has waited for an hour. Either the one before it in its lane does not end (sluice status names it: wait or cancel it), or builds are refused at the concurrency limit of CodeBuild (its quota, or builds.concurrent).',
     },
@@ -149,35 +133,16 @@ function definitionsOf(scope: Construct, watched: Watched) {
       }),
       atLeast: 1,
       minutes: 1,
-      missing: quiet,
       description:
-        'A dead-letter queue holds events that a function failed on every time. Deployments go on: time reconciles them. Read a message and the log of its function at that time, mend the cause, then purge the queue.',
-    },
-    reconcileSilent: {
-      metric: functions.reconcile.metricInvocations({ ...everyMinute, statistic: 'Sum' }),
-      below: 1,
-      minutes: 5,
-      // It is to be called every minute: silence is the fault.
-      missing: TreatMissingData.BREACHING,
-      description:
-        'Reconcile has not been called for five minutes, so what loses its worker now stays as it is. See whether its rule in EventBridge is enabled and whether the function is throttled (its own or the account concurrency).',
+        'A dead-letter queue holds calls that came to nothing every time. In that of events they are events: deployments go on, time reconciles them. In that of reconcile they are its own runs: what loses its worker stays as it is until it runs again. Read a message and the log of the function at that time, mend the cause, then purge the queue.',
     },
     apiFailures: {
       metric: httpApi.metricServerError({ ...everyMinute, statistic: 'Sum' }),
       atLeast: 1,
       minutes: 3,
       of: 5,
-      missing: quiet,
       description:
         'The API answers 5xx in three of five minutes: deliveries from GitHub are lost until they are redelivered by hand. Look at the log of the function api, by the requestId of the access log; a 503 there is its concurrency.',
-    },
-    apiRefusals: {
-      metric: refusedRequests(scope, watched).metric({ ...everyMinute, statistic: 'Sum' }),
-      atLeast: 10,
-      minutes: 5,
-      missing: quiet,
-      description:
-        'API Gateway refuses requests with 429 for five minutes. The access log says from which addresses they come; raise throttle in the configuration if they are to be served.',
     },
     throttles: {
       metric: new MathExpression({
@@ -191,7 +156,6 @@ function definitionsOf(scope: Construct, watched: Watched) {
       atLeast: 1,
       minutes: 3,
       of: 5,
-      missing: quiet,
       description:
         'AWS throttles the steps (Lambda concurrency) or writes to the table (DynamoDB). Both are tried again, so deployments are slow and not wrong. Raise concurrency.workflow or the account limit; for the table see which key is hot.',
     },
@@ -199,8 +163,8 @@ function definitionsOf(scope: Construct, watched: Watched) {
 }
 
 /** All writes are PutItem under a condition; those held up by an index count, too. */
-function throttledWrites(table: Table): Metric {
-  return table.metricThrottledRequestsForOperation('PutItem', everyMinute) as Metric;
+function throttledWrites(table: Table): IMetric {
+  return table.metricThrottledRequestsForOperation('PutItem', everyMinute);
 }
 
 const unencryptedTopic = {

@@ -13,7 +13,7 @@ import type { Project } from 'aws-cdk-lib/aws-codebuild';
 import { Construct } from 'constructs';
 import type { BuildKind } from '../functions/ports/builder.ts';
 import type { ControlPlaneAlarms, Watched } from './alarms.ts';
-import { ownMetric } from './metrics.ts';
+import { ownMetric, refusedRequests } from './metrics.ts';
 
 export type DashboardOptions = {
   readonly watched: Watched;
@@ -37,7 +37,12 @@ export class ControlPlaneDashboard extends Construct {
       new TextWidget({ markdown: introduction, width: 8, height: 5 }),
       new AlarmStatusWidget({ title: 'Is something wrong?', alarms: Object.values(alarms), width: 16, height: 5 }),
     );
-    for (const row of rowsOf(options)) this.dashboard.addWidgets(...row);
+    const refused = refusedRequests(this, watched).metric({
+      statistic: 'Sum',
+      period: Duration.minutes(5),
+      label: '429',
+    });
+    for (const row of rowsOf(options, refused)) this.dashboard.addWidgets(...row);
   }
 }
 
@@ -49,7 +54,7 @@ An alarm's description says what to do.
 
 One deployment: \`sluice status\`, \`sluice logs --deployment <id>\`.`;
 
-function rowsOf({ watched, buildProjects }: DashboardOptions): readonly (readonly IWidget[])[] {
+function rowsOf({ watched, buildProjects }: DashboardOptions, refused: IMetric): readonly (readonly IWidget[])[] {
   const { prefix, stateMachine, httpApi, functions, table, deadLetterQueues } = watched;
   const sum: MetricOptions = { statistic: 'Sum', period: Duration.minutes(5) };
   const most: MetricOptions = { statistic: 'Maximum', period: Duration.minutes(5) };
@@ -71,6 +76,7 @@ function rowsOf({ watched, buildProjects }: DashboardOptions): readonly (readonl
       graph('API: requests', [
         httpApi.metricCount({ ...sum, label: 'requests' }),
         httpApi.metricClientError({ ...sum, label: '4xx' }),
+        refused,
         httpApi.metricServerError({ ...sum, label: '5xx' }),
       ]),
       graph('API: milliseconds', [

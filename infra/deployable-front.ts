@@ -11,7 +11,6 @@ import {
   SslPolicy,
   TargetGroupLoadBalancingAlgorithmType,
   TargetType,
-  type IApplicationListener,
   type IApplicationLoadBalancerTarget,
 } from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import type { Construct } from 'constructs';
@@ -35,7 +34,7 @@ export function serviceFront(
   const loadBalancer = front.kind === 'listener' ? undefined : ownLoadBalancer(scope, vpc, { front, targetGroup });
   if (front.kind === 'listener') {
     new ApplicationListenerRule(scope, 'Rule', {
-      listener: front.listener as IApplicationListener,
+      listener: front.listener,
       priority: front.priority,
       conditions: conditionsOf(front),
       targetGroups: [targetGroup],

@@ -98,7 +98,11 @@ export function serviceSettingsOf(props: DeployableServiceProps) {
   refuse(`The service ${props.app}-${props.environment}-${props.target}`, rulesOf(props));
   const { app, environment, target, runs, front } = props;
   return {
-    ...{ app, environment, target, runs, front },
+    app,
+    environment,
+    target,
+    runs,
+    front,
     cluster: props.cluster as ICluster,
     prefix: props.prefix ?? 'sluice',
     serviceName: props.serviceName ?? `${app}-${environment}-${target}`,
