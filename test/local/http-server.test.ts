@@ -77,6 +77,38 @@ describe('the HTTP server', () => {
     expect(text).toMatch(/x-content-type-options: nosniff/i);
   });
 
+  it('lets a transfer take as long as it goes on, and cuts one that hardly does', async () => {
+    const limits = { bodyMs: 200, leastTransferBytes: 50 };
+    const server = await serve(echo(1_000_000), { limits, isTransfer: (request) => request.method === 'POST' });
+    const begin = async () => {
+      const connection = await rawConnection(server.port);
+      connection.write('POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n');
+      return connection;
+    };
+    const steady = await begin();
+    let sent = 0;
+    const drip = setInterval(() => {
+      if ((sent += 1) < 40) return steady.write('64\r\n'.concat('a'.repeat(100), '\r\n'));
+      steady.write('0\r\n\r\n');
+      return clearInterval(drip);
+    }, 20);
+    const slow = await begin();
+    const crawl = setInterval(() => slow.write('1\r\na\r\n'), 50);
+    expect(await slow.rest()).toMatch(/^HTTP\/1\.1 408 /);
+    clearInterval(crawl);
+    expect(await steady.rest()).toContain('{"bytes":3900}');
+  });
+
+  it('cuts a transfer that was refused and still goes on', async () => {
+    const limits = { bodyMs: 200, leastTransferBytes: 1 };
+    const server = await serve(echo(10), { limits, isTransfer: () => true });
+    const refused = await rawConnection(server.port);
+    refused.write('POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n');
+    const drip = setInterval(() => refused.write('64\r\n'.concat('a'.repeat(100), '\r\n')), 20);
+    expect(await refused.rest()).toMatch(/^HTTP\/1\.1 413 /);
+    clearInterval(drip);
+  });
+
   it('does not cut an answer that takes long once the body is there', async () => {
     const server = await serve(
       new Hono().post('/', async (c) => {
