@@ -83,7 +83,7 @@ describeOnEmulator('a push to the control plane that cdk deploy installed into m
 
   it('finds every store of the API ready, with the rights that its function has', async () => {
     const answer = await call('GET', '/ready');
-    expect([answer.status, await answer.json()]).toMatchObject([200, { status: 'ready' }]);
+    expect([answer.status, await answer.json()]).toMatchObject([200, { status: 'ok' }]);
   });
 
   it('lets nobody in without the token', async () => {
@@ -118,6 +118,6 @@ describeOnEmulator('a push to the control plane that cdk deploy installed into m
     expect(again.map(({ status }) => status)).toEqual([200, 200, 200]);
     expect(await executions()).toEqual([{ name: id, input: { deploymentId: id } }]);
     const shown = (await (await call('GET', `/api/v1/deployments/${id}`)).json()) as object;
-    expect(shown).toMatchObject({ id, app: 'hello', environment: 'dev', source: { commit: push.after } });
+    expect(shown).toMatchObject({ id, app: 'hello', environment: 'dev', commit: push.after });
   });
 });
