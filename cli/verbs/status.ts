@@ -53,7 +53,7 @@ function print(session: Session, view: EnvironmentView, { first, tasks }: { firs
     { title: 'TARGET', cell: ({ target }) => target },
     { title: 'STATE', cell: ({ task }) => task.state },
     { title: 'STARTED', cell: ({ task }) => ago(task.startedAt, now) },
-    { title: 'IN FLIGHT', cell: ({ task }) => String(task.inFlight) },
+    { title: 'IN FLIGHT', cell: ({ task }) => (task.inFlight === null ? '-' : String(task.inFlight)) },
     { title: 'REVISION', cell: ({ task }) => task.revisionId, shrinks: true },
   ]);
 }

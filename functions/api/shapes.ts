@@ -110,7 +110,7 @@ export const environmentShape = v.object({
           revisionId: v.string(),
           state: v.picklist(['starting', 'serving', 'draining', 'stopping', 'failed']),
           startedAt: time,
-          inFlight: v.number(),
+          inFlight: v.nullable(v.number()),
         }),
       ),
       lastFailure: v.nullable(v.object({ at: time, reason: v.string() })),

@@ -100,7 +100,11 @@ function targetView({ target }: TargetRef, view: TargetView) {
     desiredCount: view.desiredCount,
     runningCount: view.tasks.filter(({ state }) => state === 'serving').length,
     listenPort: target.listenPort ?? null,
-    tasks: view.tasks.map((task) => ({ ...task, startedAt: isoTime(task.startedAt) })),
+    tasks: view.tasks.map((task) => ({
+      ...task,
+      startedAt: isoTime(task.startedAt),
+      inFlight: task.inFlight ?? null,
+    })),
     lastFailure: lastFailure ? { at: isoTime(lastFailure.at), reason: lastFailure.reason } : null,
   };
 }

@@ -71,8 +71,8 @@ export type TaskView = {
   readonly revisionId: string;
   readonly state: 'starting' | 'serving' | 'draining' | 'stopping' | 'failed';
   readonly startedAt: EpochMs;
-  /** Requests and connections it still serves. */
-  readonly inFlight: number;
+  /** Requests and connections it still serves; undefined where nobody counts them: a load balancer tells no numbers. */
+  readonly inFlight?: number | undefined;
 };
 
 export type TargetView = {

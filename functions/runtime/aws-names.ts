@@ -74,7 +74,7 @@ export const environmentTag = 'sluice:environment';
 export const revisionTag = 'sluice:revision';
 /** And by which rollout it was made, so that one whose answer was lost is found again. */
 export const rolloutTag = 'sluice:rollout';
-/** And of which revision of its family, which the app's stack made, it is a copy with our fields changed: `17`. */
+/** And of which revision, which the app's stack made in its family or its template's, it is a copy with our fields changed: `17`. */
 export const baseTag = 'sluice:base';
 
 /**
