@@ -384,8 +384,8 @@ describe('the events', () => {
       source: ['aws.codebuild'],
       detail: { 'project-name': buildKinds.map((kind) => buildProjectName('sluice', kind)) },
     });
-    const { detail } = rules['Executions']?.['EventPattern'] as { detail: { stateMachineArn: unknown[] } };
-    expect(detail.stateMachineArn.map(flat)).toEqual([
+    const pattern = rules['Executions']?.['EventPattern'] as { detail: { stateMachineArn: unknown[] } } | undefined;
+    expect(pattern?.detail.stateMachineArn.map(flat)).toEqual([
       'arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:stateMachine:sluice-deploy',
     ]);
   });

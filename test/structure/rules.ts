@@ -98,6 +98,11 @@ export const exceptions: readonly { readonly from: string; readonly to: string; 
     to: 'scripts/build-agent.ts',
     why: 'the build agent is bundled when the server starts, by the script that bundles it for AWS',
   },
+  {
+    from: 'infra/main.ts',
+    to: 'scripts/build-code.ts',
+    why: 'what `cdk deploy` installs is bundled from the sources as they are, never from an old bundle',
+  },
 ];
 
 /** These may import `runtime` for its types only: their programs stand alone. */
