@@ -21,6 +21,7 @@ export function s3Objects(options: SigningOptions): Objects {
   return {
     ...readObjects(options),
     ...writeObjects(options),
+    ...removeObjects(options),
     ...transferObjects(options),
     ...objectsReady(options),
     downloadUrl: async (digest, seconds) => await signedGet(options, digest, seconds),
@@ -48,8 +49,9 @@ export function readObjects({ client, bucket }: ObjectsOptions): Pick<Objects, '
  * A body's length and digest are known when it has ended. So the first 8 MiB are held back: a body that ends there is
  * put whole, and S3 checks its sha256. A longer one goes up in parts, each with a sha256 that S3 checks, hashed as a
  * whole on its way, and becomes an object only when that is right. At most three parts are in memory.
+ * Needs `s3:PutObject`, `s3:AbortMultipartUpload` and `s3:GetObject` on the blobs, and `s3:ListBucket`.
  */
-export function writeObjects(options: ObjectsOptions): Pick<Objects, 'put' | 'remove'> {
+export function writeObjects(options: ObjectsOptions): Pick<Objects, 'put'> {
   const { client, bucket } = options;
   return {
     async put(digest, body, { maxBytes = Infinity } = {}) {
@@ -75,7 +77,12 @@ export function writeObjects(options: ObjectsOptions): Pick<Objects, 'put' | 're
       }
       return { sizeBytes: meter.sizeBytes };
     },
+  };
+}
 
+/** Needs `s3:DeleteObject` on the blobs. */
+export function removeObjects({ client, bucket }: ObjectsOptions): Pick<Objects, 'remove'> {
+  return {
     async remove(digest) {
       await sent(client.send(new DeleteObjectCommand(deleteInput(atBlob(bucket, digest)))));
     },

@@ -32,7 +32,9 @@ FOLDERS = {"SFN": "stepfunctions", "Elastic Load Balancing v2": "elbv2", "CloudW
 UNIONS = {("DynamoDB", "AttributeValue")}
 
 # Members that the SDK knows and botocore's newest model does not yet: (service id, operation, path): the reason.
-NEWER_THAN_THE_MODELS: dict[tuple[str, str, str], str] = {}
+NEWER_THAN_THE_MODELS: dict[tuple[str, str, str], str] = {
+    ("S3", "ListParts", "PartNumberMarker"): "a string in the SDK, an integer here, the same in the URL",
+}
 
 BYTES = "$bytes"
 DATE = "$date"
