@@ -177,6 +177,20 @@ describe('the log of a build', () => {
     expect(own(lines)).toEqual([line('pre_build', 'first'), ...many.flat(), line('post_build', 'last')]);
   });
 
+  it('comes once and in order when each page is asked for with another limit', async () => {
+    const run = start();
+    hand.observed.set(run.id, running);
+    for (let at = 0; at < 8; at += 1) hand.say(run.id, line('build', at % 2 ? `${at}a\n${at}b\n${at}c` : `${at}`));
+    const texts: string[] = [];
+    let after: string | undefined;
+    for (const limit of [6, 1, 3, 9, 1, 2, 1, 1, 50]) {
+      const page = await builder.logs('b1', { limit, ...(after === undefined ? {} : { after }) });
+      texts.push(...own(page.lines).map(({ text }) => text));
+      after = page.next;
+    }
+    expect(texts.join(' ')).toBe('0 1a 1b 1c 2 3a 3b 3c 4 5a 5b 5c 6 7a 7b 7c');
+  });
+
   it('goes on past an empty page in its middle', async () => {
     const run = start();
     hand.say(run.id, line('build', 'hello'));
