@@ -51,21 +51,18 @@ function wire(): Outside {
   const spec = parseBuildSpec(required('SLUICE_SPEC'));
   const work = workFolder(resolve(required('SLUICE_WORK')));
   const knownHosts = join(work.root, 'known_hosts');
-  const registry = registryOf(spec);
-  const outside: Outside = {
+  return {
     spec,
     work,
     environment: environmentOfTools(),
     git: { allow: [], knownHosts, openKnownHosts: async () => await openKnownHosts(spec, knownHosts) },
     engine: { kind: 'docker', bin: 'docker', buildKit: true },
-    registry,
+    registry: registryOf(spec),
     appUser: strangerOnCodeBuild,
     readSecret,
     keepBundle,
-    publishImage: async (image) => await (await import('./agent/registry.ts')).pushImage(outside, registry, image),
     print: (line) => void process.stdout.write(`${line}\n`),
   };
-  return outside;
 }
 
 /** Everything but our own settings, CodeBuild's, and the way to AWS: `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` above all. */
@@ -79,9 +76,11 @@ function environmentOfTools(): Environment {
 
 async function readSecret(name: string): Promise<string> {
   const { newSecretsManagerClient } = await import('../functions/aws/build-clients.ts');
-  const { readSourceCredential } = await import('../functions/aws/source-credential.ts');
+  const { readSecrets } = await import('../functions/aws/secrets.ts');
+  const { secretCache } = await import('../functions/aws/secret-cache.ts');
   const client = await newSecretsManagerClient();
-  return await readSourceCredential({ client, prefix: required('SLUICE_PREFIX') }, name);
+  const secrets = readSecrets({ client, prefix: required('SLUICE_PREFIX'), cache: secretCache(Date.now) });
+  return (await secrets.read(name)).value;
 }
 
 async function bucket() {

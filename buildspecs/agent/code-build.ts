@@ -47,6 +47,7 @@ export async function makeWorkFolder({ root }: WorkFolder): Promise<void> {
 
 /** Removes all that a build has fetched and made; what it says of its end stays. */
 export async function removeWork(work: WorkFolder): Promise<void> {
-  const folders = [work.credential, work.source, work.home, work.temporary, work.archive, join(work.root, 'registry')];
+  const own = ['registry', 'image'].map((name) => join(work.root, name));
+  const folders = [...own, work.credential, work.source, work.home, work.temporary, work.archive];
   await Promise.all(folders.map(async (path) => await rm(path, { recursive: true, force: true, maxRetries: 3 })));
 }

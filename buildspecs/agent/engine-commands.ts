@@ -60,10 +60,6 @@ export function loadCommand(place: EnginePlace, file: string): Command {
   return engineCommand(place, ['load', `--input=${file}`]);
 }
 
-export function pushCommand(place: EnginePlace, reference: string): Command {
-  return engineCommand(place, ['push', '--', reference]);
-}
-
 export function engineCommand(place: EnginePlace, args: readonly string[]): Command {
   return { file: place.engine.bin, args, cwd: place.cwd, env: place.env };
 }

@@ -40,6 +40,7 @@ export async function tagImage(place: EnginePlace, names: { reference: string; t
 
 /** Brings a tagged image to where the fleet finds it, and keeps it as this build's artifact. */
 export async function keepImage(outside: Outside, image: { id: Digest; tag: string }): Promise<PublishedImage> {
+  if (!outside.publishImage) throw new Error('images of the engine are of no use here: they go to a registry');
   const published = await outside.publishImage(image);
   await keepPublished(outside, image.tag, published);
   return published;

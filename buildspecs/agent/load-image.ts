@@ -6,8 +6,15 @@ import type { Outside } from './outside.ts';
 import { askCommand, CommandFailed } from './run-command.ts';
 import { readArchive } from './read-archive.ts';
 
-/** Loads the one image of an archive (`docker save`, or OCI) into the engine, and tags it as this deployment's. */
+/**
+ * Loads the one image of an archive (`docker save`, or OCI) into the engine, and tags it as this deployment's; or pushes
+ * it to the registry, where there is one.
+ */
 export async function loadImage(outside: Outside, file: string, tag: string): Promise<void> {
+  if (outside.registry) {
+    const { pushArchive } = await import('./push-archive.ts');
+    return await pushArchive(outside, outside.registry, { file, tag });
+  }
   await checkImageArchive(file);
   const place = enginePlace(outside);
   const said = await askCommand(loadCommand(place, file)).catch((error: unknown) => {

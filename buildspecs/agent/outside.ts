@@ -74,8 +74,11 @@ export type Outside = {
   readonly readSecret: (name: string) => Promise<string>;
   /** Stores a bundle under its digest, durably; may take the file away. */
   readonly keepBundle: (bundle: BundleFile) => Promise<void>;
-  /** Brings an image that the engine has to where the fleet finds it, and says what it is called there. */
-  readonly publishImage: (image: { readonly id: string; readonly tag: string }) => Promise<PublishedImage>;
+  /**
+   * Brings an image that the engine has to where the fleet finds it, and says what it is called there. Undefined where
+   * there is a registry: then no image is the engine's.
+   */
+  readonly publishImage?: (image: { readonly id: string; readonly tag: string }) => Promise<PublishedImage>;
   /** Writes one line to the build's log. */
   readonly print: (line: string) => void;
 };

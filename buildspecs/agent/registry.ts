@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { withPrivateFolder, writePrivately } from './credential.ts';
 import type { EnginePlace } from './engine-commands.ts';
 import { enginePlace, keepPublished } from './engine-image.ts';
-import type { Outside, PublishedImage, Registry } from './outside.ts';
+import type { Outside, Registry } from './outside.ts';
 
 /**
  * Lets the engine's client into the registry while `use` runs: its login is in a folder of its own (`DOCKER_CONFIG`),
@@ -37,23 +37,4 @@ export async function keepEarlier(outside: Outside, registry: Registry, tag: str
   outside.print('An earlier attempt of this deployment has pushed its image: taking that one');
   await keepPublished(outside, tag, image);
   return true;
-}
-
-/** An image that the engine has, such as one loaded from an archive, pushed to the registry. */
-export async function pushImage(
-  outside: Outside,
-  registry: Registry,
-  { id, tag }: { readonly id: string; readonly tag: string },
-): Promise<PublishedImage> {
-  const { pushCommand, tagCommand } = await import('./engine-commands.ts');
-  const { runCommand } = await import('./run-command.ts');
-  const name = deploymentTag(tag);
-  const earlier = await registry.find(name);
-  if (earlier) return earlier;
-  await withRegistry(outside, registry, async (place) => {
-    const reference = `${registry.repository}:${name}`;
-    await runCommand(tagCommand(place, { reference: id, tag: reference }), outside.print);
-    await runCommand(pushCommand(place, reference), outside.print);
-  });
-  return await registry.findPushed(name);
 }

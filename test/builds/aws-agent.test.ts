@@ -46,7 +46,7 @@ describe.skipIf(missing !== undefined)(`a build in CodeBuild${missing ? ` (skipp
     endpoint = await makeAwsEndpoint({
       GetSecretValue: ({ SecretId }: { SecretId: string }) => {
         if (SecretId !== `sluice/${secret}`) throw awsError('ResourceNotFoundException');
-        return { SecretString: key.privateKey };
+        return { SecretString: key.privateKey, VersionId: 'v'.repeat(32) };
       },
     });
     builds = await makeAwsBuilds(endpoint);

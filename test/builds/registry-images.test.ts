@@ -1,11 +1,10 @@
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { buildIntoRegistry } from '../../buildspecs/agent/build-into-registry.ts';
 import { buildAndPushCommand, copyImageCommand, createBuilderCommand } from '../../buildspecs/agent/buildx-commands.ts';
 import { copyIntoRegistry } from '../../buildspecs/agent/copy-into-registry.ts';
 import type { PublishedImage, Registry } from '../../buildspecs/agent/outside.ts';
-import { pushImage } from '../../buildspecs/agent/registry.ts';
 import { sourceSpec } from '../support/builds.ts';
 import { makeOutside, type TestOutside } from '../support/outside.ts';
 
@@ -171,19 +170,6 @@ ${script}
       expect((await outside.state()).artifact).toEqual({ kind: 'image', ...published });
       expect(await outside.seen()).toEqual([]);
     }
-    const outside = await outsideWith('exit 9');
-    expect(await pushImage(outside, earlier, { id: digest, tag: 'sluice-web:d1' })).toEqual(published);
-    expect(await outside.seen()).toEqual([]);
-  });
-
-  it('go from the engine to the registry by their deployment’s tag', async () => {
-    const outside = await outsideWith('true');
-    expect(await pushImage(outside, registryWith(), { id: digest, tag: 'sluice-web:d1' })).toEqual(published);
-    expect((await outside.seen()).map((line) => line.split(' |')[0])).toEqual([
-      `tag -- ${digest} r/sluice/web:d1`,
-      'push -- r/sluice/web:d1',
-    ]);
-    expect(await stat(join(outside.work.root, 'registry')).catch(() => 'gone')).toBe('gone');
   });
 
   it('say why one cannot be copied', async () => {

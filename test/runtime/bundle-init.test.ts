@@ -130,7 +130,7 @@ describe.skipIf(!hasPython)('the init container of a bundle', () => {
       'a hard link by way of a link',
       [file('l', { type: 'symlink', linkname: 'a' }), file('h', { type: 'link', linkname: 'l' })],
     ],
-    ['a device', [file('null', { type: 'character-device', devmajor: 1, devminor: 3 })]],
+    ['a device', [file('null', { type: 'character-device' })]],
     ['a pipe', [file('pipe', { type: 'fifo' })]],
   ] satisfies [string, TarEntry[]][])('refuses %s, and unpacks nothing', async (_name, entries) => {
     const { status, text } = await runWith(await packTar([file('fine'), ...entries]));
