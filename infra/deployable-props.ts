@@ -194,7 +194,7 @@ function runsRules(runs: Runs): readonly Rule[] {
       .map((name): Rule => [
         `runs.${name}`,
         false,
-        `none, as a service runs images or bundles, and this one ${runs.kind}s`,
+        `none, as a service runs images or bundles, and this one has ${runs.kind}s`,
       ]),
   ];
 }
