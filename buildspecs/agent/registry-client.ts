@@ -8,7 +8,7 @@ const attempts = 3;
 type Asked = {
   readonly method: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: BodyInit;
+  readonly body?: Blob | Uint8Array<ArrayBuffer>;
 };
 
 /**
