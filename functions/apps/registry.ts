@@ -86,7 +86,10 @@ export async function findAppsByRepository(records: Records, identity: string): 
  * Forgets an app with its secrets and its deploy key, and gives back its ports; what runs of it is not this function's
  * to stop. The record goes last, so it can be run again after it broke off. One that is not there is no error.
  */
-export async function removeApp(ports: Pick<ApiPorts, 'records' | 'secrets'>, id: string): Promise<void> {
+export async function removeApp(
+  ports: Pick<ApiPorts, 'records'> & { readonly secrets: Pick<ApiPorts['secrets'], 'list' | 'remove'> },
+  id: string,
+): Promise<void> {
   for (;;) {
     const stored = await findStored(ports.records, id);
     if (!stored) return;

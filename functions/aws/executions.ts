@@ -34,7 +34,18 @@ type Last = { readonly run: number; readonly isRunning: boolean };
 
 /** Starts, stops and looks after executions; at most one of a deployment runs. */
 export function executions(machine: StateMachine): Pick<Workflow, 'start' | 'isRunning' | 'stop'> {
-  const { client, stateMachineArn, pauseMs = 500 } = machine;
+  const runs = runsOf(machine);
+  return { ...startsIn(runs), ...stopsIn(runs, machine) };
+}
+
+/** The same for who stops none: its role need not grant it. */
+export function startExecutions(machine: StateMachine): Pick<Workflow, 'start' | 'isRunning'> {
+  return startsIn(runsOf(machine));
+}
+
+type Runs = ReturnType<typeof runsOf>;
+
+function runsOf({ client, stateMachineArn }: StateMachine) {
   const started = new Map<string, number>();
 
   /** Undefined when it does not exist. What this process has started runs, though it be not described yet. */
@@ -85,14 +96,10 @@ export function executions(machine: StateMachine): Pick<Workflow, 'start' | 'isR
     return true;
   }
 
-  async function untilEnded(deploymentId: string, run: number): Promise<void> {
-    for (let look = 0; look < maxLooks; look += 1) {
-      if (!(await isRunningRun(deploymentId, run))) return;
-      await pause(pauseMs);
-    }
-    throw new Problem('busy', 'The workflow is being stopped and has not ended yet; try again');
-  }
+  return { begin, findLast, isRunningRun, forget: (deploymentId: string) => void started.delete(deploymentId) };
+}
 
+function startsIn({ begin, findLast }: Runs): Pick<Workflow, 'start' | 'isRunning'> {
   return {
     /** Who starts at the same time tries the same names in the same order: one execution comes of it. */
     async start(deploymentId) {
@@ -109,9 +116,21 @@ export function executions(machine: StateMachine): Pick<Workflow, 'start' | 'isR
     async isRunning(deploymentId) {
       return (await findLast(deploymentId))?.isRunning ?? false;
     },
+  };
+}
 
+function stopsIn(runs: Runs, { client, stateMachineArn, pauseMs = 500 }: StateMachine): Pick<Workflow, 'stop'> {
+  async function untilEnded(deploymentId: string, run: number): Promise<void> {
+    for (let look = 0; look < maxLooks; look += 1) {
+      if (!(await runs.isRunningRun(deploymentId, run))) return;
+      await pause(pauseMs);
+    }
+    throw new Problem('busy', 'The workflow is being stopped and has not ended yet; try again');
+  }
+
+  return {
     async stop(deploymentId, reason) {
-      const last = await findLast(deploymentId);
+      const last = await runs.findLast(deploymentId);
       if (!last?.isRunning) return;
       const arn = executionArn(stateMachineArn, deploymentId, last.run);
       try {
@@ -119,7 +138,7 @@ export function executions(machine: StateMachine): Pick<Workflow, 'start' | 'isR
       } catch (error) {
         if (!isNamed(error, 'ExecutionDoesNotExist')) throw error;
       }
-      started.delete(deploymentId);
+      runs.forget(deploymentId);
       await untilEnded(deploymentId, last.run);
     },
   };

@@ -24,13 +24,11 @@ const writeWaitsMs = [0, 50, 100, 200, 400, 1000, 2000, 4000];
 const seenWaitsMs = [0, 50, 200, 400];
 
 /**
- * Needs `DescribeSecret`, `CreateSecret`, `PutSecretValue` and `DeleteSecret`.
- *
- * A removal is at once and for good, as on one machine: a value that leaked is gone. A secret that somebody else
- * scheduled for deletion is not restored: that decision was taken elsewhere, and the writer is told.
+ * Needs `DescribeSecret`, `CreateSecret` and `PutSecretValue`. A secret that somebody else scheduled for deletion is not
+ * restored: that decision was taken elsewhere, and the writer is told.
  */
-export function writeSecrets(options: WritingOptions): Pick<Secrets, 'write' | 'remove'> {
-  const { client, prefix, cache, newId = randomUUID, sleep = sleepFor } = options;
+export function writeSecrets(options: WritingOptions): Pick<Secrets, 'write'> {
+  const { cache, newId = randomUUID, sleep = sleepFor } = options;
   return {
     async write(name, value) {
       checkName(name);
@@ -49,13 +47,22 @@ export function writeSecrets(options: WritingOptions): Pick<Secrets, 'write' | '
         `The secret ${name} is being deleted in Secrets Manager: try again in a minute, or restore it there`,
       );
     },
+  };
+}
 
+/** Needs `DeleteSecret`. At once and for good, as on one machine: a value that leaked is gone. */
+export function removeSecrets({
+  client,
+  prefix,
+  cache,
+}: SecretsOptions & Partial<CachingOptions>): Pick<Secrets, 'remove'> {
+  return {
     async remove(name) {
       checkName(name);
       try {
         await ofSecret(client.send(new DeleteSecretCommand(deleteInput(prefix, name))));
       } finally {
-        cache.forget(name);
+        cache?.forget(name);
       }
     },
   };

@@ -4,7 +4,7 @@ import type { EpochMs } from '../runtime/units.ts';
 import { secretCache } from './secret-cache.ts';
 import { describe, missing, ofSecret, told, type CachingOptions, type SecretsOptions } from './secret-calls.ts';
 import { checkName, currentVersion, getInput, isVersion, listInput } from './secret-requests.ts';
-import { writeSecrets, type WritingOptions } from './secret-writes.ts';
+import { removeSecrets, writeSecrets, type WritingOptions } from './secret-writes.ts';
 
 /** The whole Secrets port on Secrets Manager; who needs a part of it takes that, and its role need not grant the rest. */
 export function awsSecrets(options: Omit<WritingOptions, 'cache'> & { readonly clock: () => EpochMs }): Secrets {
@@ -12,6 +12,7 @@ export function awsSecrets(options: Omit<WritingOptions, 'cache'> & { readonly c
   return {
     ...readSecrets(caching),
     ...writeSecrets(caching),
+    ...removeSecrets(caching),
     ...listSecrets(options),
     ...describeSecrets(options),
   };

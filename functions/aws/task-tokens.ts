@@ -10,12 +10,21 @@ import { Problem } from '../runtime/errors.ts';
  * and in no error's cause; what Step Functions says of a call that it refuses may quote it, so that is not passed on.
  */
 export function answerTokens(client: SFNClient): Pick<Workflow, 'resume' | 'fail'> {
+  return { ...resumeTokens(client), ...failTokens(client) };
+}
+
+export function resumeTokens(client: SFNClient): Pick<Workflow, 'resume'> {
   return {
     async resume(token, output) {
       if (!couldBeToken(token)) return false;
       const input = taskSuccessInput(token, output);
       return await isTaken(client.send(new SendTaskSuccessCommand(input)));
     },
+  };
+}
+
+function failTokens(client: SFNClient): Pick<Workflow, 'fail'> {
+  return {
     async fail(token, error) {
       if (!couldBeToken(token)) return false;
       return await isTaken(client.send(new SendTaskFailureCommand(taskFailureInput(token, error))));

@@ -7,7 +7,10 @@ import { changeDeployment, findDeployment, getDeployment, tell } from './store.t
 import { endDeployment, settle, type TurnPorts } from './turn.ts';
 import { wakeRollout } from './wake.ts';
 
-type CancelPorts = TurnPorts & Pick<ApiPorts, 'builder'>;
+export type CancelPorts = TurnPorts & {
+  readonly builder: Pick<ApiPorts['builder'], 'stop'>;
+  readonly workflow: Pick<ApiPorts['workflow'], 'start' | 'fail' | 'resume'>;
+};
 
 /**
  * Cancels a deployment at whatever point it is: one that waits ends at once; else what was started is stopped and

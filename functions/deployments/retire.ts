@@ -3,27 +3,72 @@ import { applyApp, findApp, getApp, removeApp, type AppRecord } from '../apps/re
 import type { App } from '../apps/schema.ts';
 import type { TargetRef } from '../ports/fleet.ts';
 import type { ApiPorts } from '../ports/ports.ts';
-import { Problem } from '../runtime/errors.ts';
-import { cancelOpen } from './cancel.ts';
+import type { RecordKey } from '../ports/records.ts';
+import { messageOf, Problem } from '../runtime/errors.ts';
+import type { EpochMs } from '../runtime/units.ts';
+import { cancelOpen, type CancelPorts } from './cancel.ts';
 import { deploymentLane, forgetLanePast, readLane } from './lane-store.ts';
 import { forgetReleases } from './releases.ts';
 import { targetRefs } from './target-refs.ts';
 
+type RetiringPorts = CancelPorts & {
+  readonly secrets: Pick<ApiPorts['secrets'], 'list' | 'remove'>;
+  readonly fleet: Pick<ApiPorts['fleet'], 'view' | 'retire'>;
+};
+
+/** An app that is to go; kept until it has gone, so that whoever loses it on the way is replaced. */
+type Retirement = { readonly app: string; readonly actor: string; readonly at: EpochMs };
+
+const retirements = 'apps/retiring';
+const retirementKey = (app: string): RecordKey => ({ partition: `retirement/${app}`, sort: 'retirement' });
+
 /**
  * Deletes an app. Refused with `Problem('conflict')` while something runs or is deployed, unless forced: then what is
- * deployed is cancelled, and what runs is drained and stopped. Deployments stay in the history.
+ * deployed is cancelled, and what runs is drained and stopped. Deployments stay in the history. Once it is not refused,
+ * it goes to its end by itself, whatever becomes of the caller.
  */
 export async function retireApp(
-  ports: ApiPorts,
+  ports: RetiringPorts,
   input: { readonly app: string; readonly force: boolean; readonly actor: string },
 ): Promise<void> {
   const record = await getApp(ports.records, input.app);
-  const environments = record.app.environments.map(({ name }) => name);
-  const refs = refsOf(record.id, record.app);
-  await vacate(ports, { ...input, refs, environments });
-  await removeApp(ports, record.id);
-  // Who came in while it drained did so by an app that was there; from now on nobody does.
-  await cancelOpen(ports, { ids: await laneHolders(ports, record.id, environments), actor: input.actor });
+  if (!input.force) await refuseInUse(ports, partsOf(record));
+  const retirement = { app: record.id, actor: input.actor, at: ports.clock() };
+  const key = retirementKey(record.id);
+  const indexes = { open: { partition: retirements, sort: record.id } };
+  await ports.records.create<Retirement>(key, retirement, { indexes });
+  await finishRetirement(ports, retirement);
+}
+
+/** Goes on with every app that was to go and is still there; harmless for one whose caller is at it. */
+export async function finishRetirements(ports: RetiringPorts & Pick<ApiPorts, 'log'>): Promise<void> {
+  let after: string | undefined;
+  do {
+    const query = { partition: retirements, index: 'open', ...(after ? { after } : {}) } as const;
+    const page = await ports.records.list<Retirement>(query);
+    for (const { value } of page.items) {
+      try {
+        await finishRetirement(ports, value);
+      } catch (error) {
+        ports.log.error('app not deleted yet', { app: value.app, error: messageOf(error) });
+      }
+    }
+    after = page.next;
+  } while (after);
+}
+
+async function finishRetirement(ports: RetiringPorts, { app, actor, at }: Retirement): Promise<void> {
+  const record = await findApp(ports.records, app);
+  // One that was made anew meanwhile is another app.
+  if (record && record.createdAt <= at) {
+    const parts = partsOf(record);
+    await vacate(ports, { ...parts, actor });
+    await removeApp(ports, app);
+    // Who came in while it drained did so by an app that was there; from now on nobody does.
+    await cancelOpen(ports, { ids: await laneHolders(ports, app, parts.environments), actor });
+  }
+  const stored = await ports.records.find<Retirement>(retirementKey(app));
+  if (stored?.value.at === at) await ports.records.remove(stored);
 }
 
 /**
@@ -41,33 +86,43 @@ export async function changeApp(
     const refs = refsOf(input.id, before.app).filter((ref) => !kept.has(placeOf(ref)));
     const names = new Set(after.environments.map(({ name }) => name));
     const environments = before.app.environments.map(({ name }) => name).filter((name) => !names.has(name));
-    await vacate(ports, { app: input.id, force: input.force, actor: input.actor, refs, environments });
+    const parts = { app: input.id, refs, environments };
+    if (!input.force) await refuseInUse(ports, parts);
+    await vacate(ports, { ...parts, actor: input.actor });
   }
   return await applyApp(ports, input);
 }
 
-type Vacating = {
+/** What of an app goes. */
+type Parts = {
   readonly app: string;
-  readonly force: boolean;
-  readonly actor: string;
   readonly refs: readonly TargetRef[];
   /** Environments that go whole, with their lanes and what they have run. */
   readonly environments: readonly string[];
 };
 
-async function vacate(ports: ApiPorts, { app, force, actor, refs, environments }: Vacating): Promise<void> {
+function partsOf({ id, app }: AppRecord): Parts {
+  return { app: id, refs: refsOf(id, app), environments: app.environments.map(({ name }) => name) };
+}
+
+async function holdersOf(ports: Pick<ApiPorts, 'records'>, { app, refs, environments }: Parts) {
   const affected = new Set([...environments, ...refs.map(({ environment }) => environment)]);
-  const holders = await laneHolders(ports, app, [...affected]);
-  if (!force) {
-    const views = await Promise.all(refs.map((ref) => ports.fleet.view(ref)));
-    const running = refs.filter((_, at) => (views[at]?.tasks.length ?? 0) > 0).map(placeOf);
-    if (running.length + holders.length > 0) throw inUse(app, running);
-  }
-  await cancelOpen(ports, { ids: holders, actor });
-  await Promise.all(refs.map((ref) => ports.fleet.retire(ref)));
-  for (const name of environments) {
-    await forgetReleases(ports.records, app, name);
-    await forgetLanePast(ports.records, deploymentLane(app, name));
+  return await laneHolders(ports, app, [...affected]);
+}
+
+async function refuseInUse(ports: RetiringPorts, parts: Parts): Promise<void> {
+  const holders = await holdersOf(ports, parts);
+  const views = await Promise.all(parts.refs.map((ref) => ports.fleet.view(ref)));
+  const running = parts.refs.filter((_, at) => (views[at]?.tasks.length ?? 0) > 0).map(placeOf);
+  if (running.length + holders.length > 0) throw inUse(parts.app, running);
+}
+
+async function vacate(ports: RetiringPorts, parts: Parts & { readonly actor: string }): Promise<void> {
+  await cancelOpen(ports, { ids: await holdersOf(ports, parts), actor: parts.actor });
+  await Promise.all(parts.refs.map((ref) => ports.fleet.retire(ref)));
+  for (const name of parts.environments) {
+    await forgetReleases(ports.records, parts.app, name);
+    await forgetLanePast(ports.records, deploymentLane(parts.app, name));
   }
 }
 

@@ -9,7 +9,9 @@ import { rememberRelease } from './releases.ts';
 import { ForbiddenTransition, isEnd, type End } from './state.ts';
 import { changeDeployment, findDeployment, move } from './store.ts';
 
-export type TurnPorts = Pick<Ports, 'records' | 'workflow' | 'clock' | 'metrics'>;
+export type TurnPorts = Pick<Ports, 'records' | 'clock' | 'metrics'> & {
+  readonly workflow: Pick<Ports['workflow'], 'start'>;
+};
 
 /** Goes on with a deployment wherever its worker left it; harmless for one whose worker is well. */
 export async function resume(ports: TurnPorts, deployment: Deployment): Promise<void> {

@@ -14,7 +14,10 @@ export async function rememberWaiter(ports: Pick<Ports, 'records'>, rolloutId: s
 }
 
 /** Wakes whoever waits for a change of a rollout; harmless when nobody does, and when it is said twice. */
-export async function wakeRollout(ports: Pick<Ports, 'records' | 'workflow'>, rolloutId: string): Promise<void> {
+export async function wakeRollout(
+  ports: Pick<Ports, 'records'> & { readonly workflow: Pick<Ports['workflow'], 'resume'> },
+  rolloutId: string,
+): Promise<void> {
   const stored = await ports.records.find<{ token: string }>(keyOf(rolloutId));
   if (stored) await ports.workflow.resume(stored.value.token, {});
 }

@@ -17,6 +17,8 @@ export type Policy = {
     readonly ownRemote: string | undefined;
   };
   readonly fetch: { readonly allowPrivateHosts: boolean; readonly maxBytes: number };
+  /** Whether a target must name its service: where services are made by others, as on AWS. */
+  readonly targets?: { readonly needService: boolean };
 };
 
 /** The six ports and what else comes from outside; wired once in an entry point. */
@@ -39,13 +41,26 @@ export type Ports = {
  * What each entry point may ask of the ports, and so what its role on AWS must grant: the API starts no rollout and
  * reads no secret's value, the steps write no secret, what only wakes touches neither fleet nor secrets.
  */
-export type ApiPorts = Pick<Ports, 'records' | 'clock' | 'newId' | 'log' | 'metrics' | 'policy' | 'workflow'> & {
+export type ApiPorts = Pick<Ports, 'records' | 'clock' | 'newId' | 'log' | 'metrics' | 'policy'> & {
+  readonly workflow: Pick<Ports['workflow'], 'start' | 'fail' | 'resume' | 'ready'>;
   readonly objects: Pick<Ports['objects'], 'ready'>;
   readonly secrets: Pick<Ports['secrets'], 'write' | 'list' | 'remove' | 'ready'>;
   readonly builder: Pick<Ports['builder'], 'stop' | 'logs' | 'ready'>;
   readonly fleet: Pick<Ports['fleet'], 'view' | 'scale' | 'retire' | 'logs' | 'ready'>;
 };
-export type WorkflowPorts = Pick<Ports, 'records' | 'clock' | 'newId' | 'log' | 'metrics' | 'policy' | 'workflow'> & {
+/** What the one that looks every minute may ask: it begins workflows anew, stops builds, and ends what was to be retired. */
+export type ReconcilePorts = Pick<Ports, 'records' | 'clock' | 'log' | 'metrics'> & {
+  readonly workflow: Omit<Ports['workflow'], 'ready'>;
+  readonly secrets: Pick<Ports['secrets'], 'list' | 'remove'>;
+  readonly builder: Pick<Ports['builder'], 'stop'>;
+  readonly fleet: Pick<Ports['fleet'], 'view' | 'retire'>;
+};
+/** What an event may lead to: whoever waits is answered, or a workflow begun anew. */
+export type EventPorts = Pick<Ports, 'records' | 'clock' | 'log' | 'metrics'> & {
+  readonly workflow: Pick<Ports['workflow'], 'start' | 'isRunning' | 'resume'>;
+};
+export type WorkflowPorts = Pick<Ports, 'records' | 'clock' | 'newId' | 'log' | 'metrics' | 'policy'> & {
+  readonly workflow: Pick<Ports['workflow'], 'start' | 'resume' | 'fail'>;
   readonly secrets: Pick<Ports['secrets'], 'findVersion'>;
   readonly builder: Pick<Ports['builder'], 'stop'>;
   readonly fleet: Pick<Ports['fleet'], 'view' | 'refuses' | 'startRollout' | 'observeRollout' | 'revertRollout'>;

@@ -1,0 +1,13 @@
+import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
+import { CodeBuildClient } from '@aws-sdk/client-codebuild';
+import type { ApiPorts } from '../../ports/ports.ts';
+import { readBuildLogs } from '../build-logs.ts';
+import { readyToBuild } from '../build-start.ts';
+import { stopBuilds } from '../build-stop.ts';
+import { quickCalls, slowCalls } from '../client.ts';
+import type { PlaceWithRecords } from './place.ts';
+
+export function openApiBuilder(given: PlaceWithRecords): ApiPorts['builder'] {
+  const place = { ...given, client: new CodeBuildClient(slowCalls), logs: new CloudWatchLogsClient(quickCalls) };
+  return { ...stopBuilds(place), ...readBuildLogs(place), ...readyToBuild(place) };
+}

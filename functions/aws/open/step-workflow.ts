@@ -1,0 +1,11 @@
+import { SFNClient } from '@aws-sdk/client-sfn';
+import type { WorkflowPorts } from '../../ports/ports.ts';
+import { slowCalls } from '../client.ts';
+import { startExecutions } from '../executions.ts';
+import { answerTokens } from '../task-tokens.ts';
+import type { Place } from './place.ts';
+
+export function openStepWorkflow({ stateMachineArn }: Pick<Place, 'stateMachineArn'>): WorkflowPorts['workflow'] {
+  const client = new SFNClient(slowCalls);
+  return { ...startExecutions({ client, stateMachineArn }), ...answerTokens(client) };
+}
