@@ -13,7 +13,7 @@ import type {
  * - the circuit breaker goes back to the last deployment that completed, and a stop to the previous revision:
  *   https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html and …/stop-service-deployment.html
  * - a task's states: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
- * Nothing happens between two calls of `tick`: each is one step of everything, and ten seconds of the clock.
+ * Nothing happens between two calls of `tick`: each is one step of everything.
  */
 export type Behaviour = 'healthy' | 'unhealthy' | 'exits' | 'slow';
 
@@ -91,6 +91,8 @@ export function ecsWorld() {
   const settings = {
     /** How tasks of a definition behave; told by what the definition holds. */
     behaviour: (_definition: TaskDefinition): Behaviour => 'healthy',
+    /** How much time one step takes. */
+    tickMs: 10_000,
     drainTicks: 1,
     /** Whether a rollback comes to nothing. */
     failsRollback: false,
@@ -302,7 +304,7 @@ export function ecsWorld() {
 
   function tick(times = 1): void {
     for (let step = 0; step < times; step += 1) {
-      now += 10_000;
+      now += settings.tickMs;
       for (const service of services) {
         const before = JSON.stringify([service.deployments[0]?.status, service.tasks]);
         for (const task of service.tasks) stepTask(service, task);

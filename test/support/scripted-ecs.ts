@@ -68,6 +68,7 @@ export function scriptedEcs(options: { readonly maxAttempts?: number } = {}) {
   const isLate = () => script.lateLists > 0 && (script.lateLists -= 1) >= 0;
 
   const operations: Record<string, (input: Input) => object> = {
+    ListClusters: () => ({ clusterArns: [] }),
     DescribeServices: ({ cluster, services }) => {
       const found = world.services.filter((entry) => entry.cluster === cluster && services.includes(entry.name));
       const missing = services.filter((name: string) => !found.some((entry) => entry.name === name));
@@ -140,7 +141,6 @@ export function scriptedEcs(options: { readonly maxAttempts?: number } = {}) {
       return { serviceDeploymentArn };
     },
     ListTasks: ({ cluster, serviceName, desiredStatus, nextToken = '0' }) => {
-      if (cluster === undefined) throw awsError('ClusterNotFoundException', 'Cluster not found.');
       const { tasks } = serviceOf({ cluster, service: serviceName });
       const lastHour = (task: SimTask) => (task.stoppedAt ?? world.now()) > world.now() - 3_600_000;
       const arns = tasks.filter((task) => task.desired === desiredStatus && lastHour(task)).map(({ arn }) => arn);

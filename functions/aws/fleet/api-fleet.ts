@@ -1,11 +1,11 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
-import { type ECSClient, ListTasksCommand } from '@aws-sdk/client-ecs';
+import { type ECSClient, ListClustersCommand } from '@aws-sdk/client-ecs';
 import type { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { ApiPorts } from '../../ports/ports.ts';
 import type { Records } from '../../ports/records.ts';
 import type { EpochMs } from '../../runtime/units.ts';
-import { answered, isNamed } from '../client.ts';
+import { answered } from '../client.ts';
 import { readTargetLogs } from './logs.ts';
 import { retireTarget } from './retire.ts';
 import { scaleTarget } from './scale.ts';
@@ -30,15 +30,6 @@ export function apiFleet(options: ApiFleetOptions): ApiPorts['fleet'] {
     scale: async (ref, desiredCount) => await scaleTarget(options, ref, desiredCount),
     retire: async (ref) => await retireTarget({ ...options, wait: waiting }, ref),
     logs: async (ref, query) => await readTargetLogs(options, ref, query),
-    ready: async () => await checkAnswers(options.ecs),
+    ready: async () => void (await answered('ECS', options.ecs.send(new ListClustersCommand({ maxResults: 1 })))),
   };
-}
-
-/** ECS answers, and we may ask it; that the account has no default cluster is as good an answer as any. */
-async function checkAnswers(ecs: ECSClient): Promise<void> {
-  try {
-    await answered('ECS', ecs.send(new ListTasksCommand({ maxResults: 1 })));
-  } catch (error) {
-    if (!isNamed(error, 'ClusterNotFoundException')) throw error;
-  }
 }
