@@ -1,230 +1,44 @@
-import { readFileSync } from 'node:fs';
-import {
-  BatchGetProjectsCommand,
-  CodeBuildClient,
-  type EnvironmentVariable,
-  type Project,
-} from '@aws-sdk/client-codebuild';
-import { DescribeTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import {
-  GetBucketEncryptionCommand,
-  GetBucketPolicyCommand,
-  GetBucketVersioningCommand,
-  GetPublicAccessBlockCommand,
-  S3Client,
-} from '@aws-sdk/client-s3';
-import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { DescribeStateMachineCommand, SFNClient } from '@aws-sdk/client-sfn';
-import { App, Stack } from 'aws-cdk-lib';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { indexNames, tableInput } from '../../functions/aws/record-requests.ts';
-import {
-  adminTokenSecret,
-  buildProjectName,
-  buildRoleName,
-  secretName,
-  stateMachineName,
-  webhookSecretSecret,
-} from '../../functions/runtime/aws-names.ts';
-import { arnsOf, buildKinds } from '../../infra/arns.ts';
-import { functionLogGroup, functionName, liveAlias, queueName, stackName } from '../../infra/names.ts';
-import { functionGrants, functionNames, queuedNames } from '../../infra/permissions.ts';
-import { stages } from '../../infra/stages.ts';
-import { describeOnEmulator, emulatorAccount, startEmulator, type Emulator } from './emulator.ts';
-import { install, type Installation } from './installation.ts';
-import { installedIn } from './installed.ts';
-
-const { prefix } = stages.production;
-const region = 'eu-central-1';
-const arn = (service: string, resource: string) => `arn:aws:${service}:${region}:${emulatorAccount}:${resource}`;
+import { afterAll, beforeAll, describe } from 'vitest';
+import { describeOnEmulator, startEmulator } from './emulator.ts';
+import { install, type Installed } from './installation.ts';
+import { installedParts } from './installed-parts.ts';
+import { installedPush } from './installed-push.ts';
 
 /**
- * The CDK CLI bootstraps and deploys what the project's own CDK app synthesised into ministack, whose CloudFormation
- * makes the resources in its own services. What is read back is what those hold.
+ * The CDK CLI bootstraps, and deploys what the project's own CDK app synthesised, into ministack, whose CloudFormation
+ * makes the resources in its own services. Its API Gateway then calls the bundled functions, in Node 24 processes, and
+ * they speak to its services by the SDK in their bundles.
  */
 describeOnEmulator('the control plane, installed by cdk deploy into ministack', () => {
-  let emulator: Emulator;
-  let installation: Installation;
-  let variables: Readonly<Record<string, string>>;
+  let installed: Installed | undefined;
+  const get = () => {
+    if (!installed) throw new Error('The control plane is not installed');
+    return installed;
+  };
 
   beforeAll(async () => {
-    const started = await startEmulator();
-    if (!started) throw new Error('The emulator is absent');
-    emulator = started;
-    installation = await install(emulator);
-    variables = (await installedIn(emulator).functionConfiguration(functionName(prefix, 'api'), liveAlias)).Environment
-      .Variables;
+    const emulator = await startEmulator({ PERSIST_STATE: '1', S3_PERSIST: '1' });
+    if (!emulator) throw new Error('The emulator is absent');
+    try {
+      installed = { emulator, installation: await install(emulator) };
+    } catch (error) {
+      await emulator.close();
+      throw error;
+    }
   }, 300_000);
   afterAll(async () => {
-    await emulator?.close();
+    await installed?.emulator.close();
   });
 
-  it('keeps its records in the table that the code expects, protected against deletion', async () => {
-    const client = new DynamoDBClient(emulator.config);
-    const TableName = variables['SLUICE_TABLE'] ?? '';
-    const { Table } = await client.send(new DescribeTableCommand({ TableName }));
-    const expected = tableInput(TableName);
-    expect(Table?.KeySchema).toEqual(expected.KeySchema);
-    expect(Table?.GlobalSecondaryIndexes?.map(({ IndexName }) => IndexName).sort()).toEqual([...indexNames].sort());
-    for (const index of expected.GlobalSecondaryIndexes ?? []) {
-      const made = Table?.GlobalSecondaryIndexes?.find(({ IndexName }) => IndexName === index.IndexName);
-      expect(made).toMatchObject({ KeySchema: index.KeySchema, Projection: index.Projection });
-    }
-    expect(Table).toMatchObject({
-      DeletionProtectionEnabled: true,
-      BillingModeSummary: { BillingMode: 'PAY_PER_REQUEST' },
-    });
-  });
+  installedParts(get);
 
-  it('keeps its blobs encrypted, versioned and private, reached by TLS alone', async () => {
-    const client = new S3Client(emulator.config);
-    const Bucket = variables['SLUICE_BUCKET'] ?? '';
-    const { ServerSideEncryptionConfiguration } = await client.send(new GetBucketEncryptionCommand({ Bucket }));
-    expect(ServerSideEncryptionConfiguration?.Rules?.[0]?.ApplyServerSideEncryptionByDefault).toMatchObject({
-      SSEAlgorithm: 'AES256',
-    });
-    expect((await client.send(new GetBucketVersioningCommand({ Bucket }))).Status).toBe('Enabled');
-    const access = await client.send(new GetPublicAccessBlockCommand({ Bucket }));
-    expect(access.PublicAccessBlockConfiguration).toEqual({
-      BlockPublicAcls: true,
-      BlockPublicPolicy: true,
-      IgnorePublicAcls: true,
-      RestrictPublicBuckets: true,
-    });
-    const policy = await client.send(new GetBucketPolicyCommand({ Bucket }));
-    const { Statement } = JSON.parse(policy.Policy ?? '') as { Statement: object[] };
-    expect(Statement).toContainEqual(
-      expect.objectContaining({
-        Effect: 'Deny',
-        Action: 's3:*',
-        Principal: { AWS: '*' },
-        Condition: { Bool: { 'aws:SecureTransport': 'false' } },
-        Resource: [`arn:aws:s3:::${Bucket}`, `arn:aws:s3:::${Bucket}/*`],
-      }),
-    );
-  });
+  /**
+   * Started anew so that it checks signatures and enforces IAM: a function can do what its role lets it and nothing
+   * else. Not before: its S3 would apply the policy of CDK's own bucket, TLS alone, and it speaks none here.
+   */
+  describe('used over its HTTP API, each function with the rights of its own role alone', () => {
+    beforeAll(async () => await get().emulator.restart({ AUTH: 'true' }), 60_000);
 
-  it("runs the project's own definition, every name in its place", async () => {
-    const machine = await new SFNClient(emulator.config).send(
-      new DescribeStateMachineCommand({ stateMachineArn: installation.outputs.StateMachineArn }),
-    );
-    const file = readFileSync(new URL('../../functions/workflow/deploy.asl.json', import.meta.url), 'utf8');
-    const expected = file
-      .replaceAll('${WorkflowFunction}', arn('lambda', `function:${functionName(prefix, 'workflow')}:${liveAlias}`))
-      .replaceAll('${BuildProjectPrefix}', `${prefix}-build`)
-      .replaceAll(
-        '${BuildRolePrefix}',
-        `arn:aws:iam::${emulatorAccount}:role/${prefix}/build/${buildRoleName(prefix, '')}`,
-      );
-    expect(JSON.parse(machine.definition ?? '')).toEqual(JSON.parse(expected));
-    expect(machine).toMatchObject({ name: stateMachineName(prefix), type: 'STANDARD' });
+    installedPush(get);
   });
-
-  it.each(functionNames)('has the function %s on Node 24 for arm64, with its settings', async (name) => {
-    const made = await installedIn(emulator).functionConfiguration(functionName(prefix, name), liveAlias);
-    expect(made).toMatchObject({
-      Runtime: 'nodejs24.x',
-      Architectures: ['arm64'],
-      Handler: `${name}.handler`,
-      TracingConfig: { Mode: 'Active' },
-      LoggingConfig: { LogGroup: functionLogGroup(prefix, name) },
-      Environment: {
-        Variables: {
-          SLUICE_PREFIX: prefix,
-          SLUICE_TABLE: variables['SLUICE_TABLE'],
-          SLUICE_BUCKET: variables['SLUICE_BUCKET'],
-          SLUICE_STATE_MACHINE_ARN: arn('states', `stateMachine:${stateMachineName(prefix)}`),
-        },
-      },
-    });
-  });
-
-  it.each(functionNames)('gives %s a role of its own, with the actions of infra/permissions.ts', async (name) => {
-    const { Role } = await installedIn(emulator).functionConfiguration(functionName(prefix, name), liveAlias);
-    const statements = await installedIn(emulator).rolePolicy(Role.split('/').at(-1) ?? '', 'calls');
-    const grants = functionGrants(name, arnsOf(new Stack(new App()), { prefix, table: 'table', bucket: 'bucket' }));
-    const actions = (of: readonly (string | readonly string[])[]) => [...new Set(of.flat())].sort();
-    expect(actions(statements.map(({ Action }) => Action))).toEqual(actions(grants.map(({ actions }) => actions)));
-    expect(statements.filter(({ Effect }) => Effect !== 'Allow')).toEqual([]);
-    expect(statements.flatMap(({ Resource }) => Resource).filter((resource) => resource.includes('${'))).toEqual([]);
-  });
-
-  it('calls reconcile every minute, and events for what happens elsewhere, with a queue for what fails', async () => {
-    const rules = await installedIn(emulator).rules();
-    const called = (name: (typeof queuedNames)[number]) =>
-      rules.filter(({ Targets }) =>
-        Targets.some(({ Arn }) => Arn === arn('lambda', `function:${functionName(prefix, name)}:${liveAlias}`)),
-      );
-    expect(called('reconcile').map(({ ScheduleExpression, State }) => [ScheduleExpression, State])).toEqual([
-      ['rate(1 minute)', 'ENABLED'],
-    ]);
-    const sources = called('events').flatMap(
-      ({ EventPattern = '{}' }) => (JSON.parse(EventPattern) as { source: string[] }).source,
-    );
-    expect([...new Set(sources)].sort()).toEqual(['aws.codebuild', 'aws.ecs', 'aws.states']);
-    for (const name of queuedNames) {
-      for (const { Targets } of called(name)) {
-        expect(Targets[0]?.DeadLetterConfig?.Arn).toBe(arn('sqs', queueName(prefix, name)));
-      }
-    }
-  });
-
-  it.each(buildKinds)('has the project of %s builds, with the agent as its source', async (kind) => {
-    const { projects = [] } = await new CodeBuildClient(emulator.config).send(
-      new BatchGetProjectsCommand({ names: [buildProjectName(prefix, kind)] }),
-    );
-    const [project] = projects;
-    expect(project?.source).toMatchObject({
-      type: 'S3',
-      buildspec: expect.stringContaining('node "$SLUICE_AGENT" export'),
-    });
-    expect(project?.environment?.privilegedMode ?? false).toBe(kind === 'image');
-    expect(environmentOf(project)).toMatchObject({
-      SLUICE_AGENT: 'agent.mjs',
-      SLUICE_PREFIX: prefix,
-      SLUICE_BUCKET: variables['SLUICE_BUCKET'],
-      SLUICE_REGISTRY: `${emulatorAccount}.dkr.ecr.${region}.amazonaws.com`,
-    });
-  });
-
-  it('made up its own two secrets', async () => {
-    const values = [await secretValue(adminTokenSecret), await secretValue(webhookSecretSecret)];
-    // It leaves out no punctuation, as it is told to.
-    for (const value of values) expect(value).toHaveLength(48);
-    expect(values[0]).not.toBe(values[1]);
-  });
-
-  it('was told also what its CloudFormation does not carry on: backups, expiry, tracing, logs, failed events', async () => {
-    const of = async (type: string) =>
-      (await installedIn(emulator).templateResources(stackName(prefix), type)).map(({ Properties }) => Properties);
-    expect(await of('AWS::DynamoDB::Table')).toMatchObject([
-      {
-        PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
-        TimeToLiveSpecification: { AttributeName: 'expiresAt', Enabled: true },
-      },
-    ]);
-    const [bucket] = (await of('AWS::S3::Bucket')) as { LifecycleConfiguration: { Rules: object[] } }[];
-    expect(bucket?.LifecycleConfiguration.Rules).toContainEqual(
-      expect.objectContaining({ Prefix: 'uploads/', ExpirationInDays: 7 }),
-    );
-    expect(await of('AWS::StepFunctions::StateMachine')).toMatchObject([
-      // A task token in a log would let its reader answer for us.
-      { TracingConfiguration: { Enabled: true }, LoggingConfiguration: { IncludeExecutionData: false } },
-    ]);
-    const queued = (await of('AWS::Lambda::Function')).filter(({ DeadLetterConfig }) => DeadLetterConfig);
-    const names = queuedNames.map((name) => functionName(prefix, name));
-    expect(new Set(queued.map(({ FunctionName }) => FunctionName))).toEqual(new Set(names));
-  });
-
-  async function secretValue(name: string): Promise<string> {
-    const { SecretString = '' } = await new SecretsManagerClient(emulator.config).send(
-      new GetSecretValueCommand({ SecretId: secretName(prefix, name) }),
-    );
-    return SecretString;
-  }
 });
-
-function environmentOf(project: Project | undefined): Record<string, string> {
-  const variables: readonly EnvironmentVariable[] = project?.environment?.environmentVariables ?? [];
-  return Object.fromEntries(variables.map(({ name = '', value = '' }) => [name, value]));
-}

@@ -15,6 +15,8 @@ export type Installation = {
   readonly url: (path: string) => string;
 };
 
+export type Installed = { readonly emulator: Emulator; readonly installation: Installation };
+
 /**
  * Installs the control plane as its README says, by the CDK CLI: `cdk bootstrap`, then `cdk deploy` of what the
  * project's own CDK app synthesised, code bundled anew. The credentials and the endpoint are the emulator's, and so are

@@ -1,12 +1,11 @@
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { DescribeExecutionCommand, ListExecutionsCommand, SFNClient } from '@aws-sdk/client-sfn';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { adminTokenSecret, secretName, webhookSecretSecret } from '../../functions/runtime/aws-names.ts';
 import { stages } from '../../infra/stages.ts';
 import { deliveryOf, signatureOf } from '../webhook/delivery-of.ts';
 import { examples } from '../webhook/examples.ts';
-import { describeOnEmulator, startEmulator, type Emulator } from './emulator.ts';
-import { install, type Installation } from './installation.ts';
+import type { Installed } from './installation.ts';
 
 const { prefix } = stages.production;
 const deliveryId = '72d3162e-cc78-11e3-81ab-4c9367dc0958';
@@ -19,34 +18,18 @@ const push = examples
   readonly repository: { readonly clone_url: string };
 };
 
-/**
- * ministack's API Gateway calls the bundled functions, in Node 24 processes of its own, which speak by the SDK they are
- * bundled with to its DynamoDB, Secrets Manager and Step Functions. It is started anew after the installation with
- * `AUTH=true`: from there on it checks signatures and enforces IAM, so a function can do what its role lets it and
- * nothing else. (Not before: its S3 then applies the bucket policy that CDK's bootstrap makes, TLS alone, and it speaks
- * none here.)
- */
-describeOnEmulator('a push to the control plane that cdk deploy installed into ministack, IAM enforced', () => {
-  let emulator: Emulator;
-  let installation: Installation;
+/** From a signed delivery to the execution it starts, through the HTTP API. */
+export function installedPush(installed: () => Installed): void {
   let adminToken: string;
   let webhookSecret: string;
 
   beforeAll(async () => {
-    const started = await startEmulator({ PERSIST_STATE: '1', S3_PERSIST: '1' });
-    if (!started) throw new Error('The emulator is absent');
-    emulator = started;
-    installation = await install(emulator);
-    await emulator.restart({ AUTH: 'true' });
     adminToken = await secretValue(adminTokenSecret);
     webhookSecret = await secretValue(webhookSecretSecret);
-  }, 300_000);
-  afterAll(async () => {
-    await emulator?.close();
   });
 
   async function secretValue(name: string): Promise<string> {
-    const { SecretString = '' } = await new SecretsManagerClient(emulator.config).send(
+    const { SecretString = '' } = await new SecretsManagerClient(installed().emulator.config).send(
       new GetSecretValueCommand({ SecretId: secretName(prefix, name) }),
     );
     return SecretString;
@@ -54,7 +37,7 @@ describeOnEmulator('a push to the control plane that cdk deploy installed into m
 
   async function call(method: string, path: string, options: { token?: string; body?: object } = {}) {
     const { token = adminToken, body } = options;
-    return await fetch(installation.url(path), {
+    return await fetch(installed().installation.url(path), {
       method,
       headers: { authorization: `Bearer ${token}`, ...(body ? { 'content-type': 'application/json' } : {}) },
       ...(body ? { body: JSON.stringify(body) } : {}),
@@ -65,13 +48,13 @@ describeOnEmulator('a push to the control plane that cdk deploy installed into m
     const body = JSON.stringify(push);
     const signed = { 'x-github-delivery': deliveryId, 'x-hub-signature-256': signatureOf(body, key) };
     const { headers } = deliveryOf('push', body, signed);
-    return await fetch(installation.url('/webhooks/github'), { method: 'POST', headers, body });
+    return await fetch(installed().installation.url('/webhooks/github'), { method: 'POST', headers, body });
   }
 
   async function executions() {
-    const client = new SFNClient(emulator.config);
+    const client = new SFNClient(installed().emulator.config);
     const { executions: listed = [] } = await client.send(
-      new ListExecutionsCommand({ stateMachineArn: installation.outputs.StateMachineArn }),
+      new ListExecutionsCommand({ stateMachineArn: installed().installation.outputs.StateMachineArn }),
     );
     return await Promise.all(
       listed.map(async ({ executionArn }) => {
@@ -120,4 +103,4 @@ describeOnEmulator('a push to the control plane that cdk deploy installed into m
     const shown = (await (await call('GET', `/api/v1/deployments/${id}`)).json()) as object;
     expect(shown).toMatchObject({ id, app: 'hello', environment: 'dev', commit: push.after });
   });
-});
+}
