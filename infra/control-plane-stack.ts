@@ -7,6 +7,7 @@ import { StringParameter } from 'aws-cdk-lib/aws-ssm';
 import type { Construct } from 'constructs';
 import type { BuildKind } from '../functions/ports/builder.ts';
 import { parameterName } from '../functions/runtime/aws-names.ts';
+import project from '../package.json' with { type: 'json' };
 import { acknowledge } from './acknowledge.ts';
 import { ControlPlaneAlarms } from './alarms.ts';
 import { ControlApi } from './api.ts';
@@ -65,6 +66,7 @@ export class ControlPlaneStack extends Stack {
         SLUICE_TABLE: this.table.tableName,
         SLUICE_BUCKET: this.bucket.bucketName,
         SLUICE_STATE_MACHINE_ARN: arns.stateMachine,
+        SLUICE_VERSION: project.version,
         LOG_LEVEL: settings.logLevel,
       },
       deadLetterQueues: this.deadLetterQueues,

@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url';
 import type { CloudAssembly } from 'aws-cdk-lib/cx-api';
 import { ControlPlaneStack, type ControlPlaneProps } from '../infra/control-plane-stack.ts';
 import { definitionIssues, type Template } from '../infra/definition-issues.ts';
+import { ExampleStack } from '../infra/example-stack.ts';
+import { stackName } from '../infra/names.ts';
 import { stages } from '../infra/stages.ts';
 import { validatedApp } from '../infra/validated-app.ts';
 import { messageOf } from '../functions/runtime/errors.ts';
@@ -12,8 +14,9 @@ import { buildCode } from './build-code.ts';
 const root = join(import.meta.dirname, '..');
 
 /**
- * `npm run synth`: writes the CloudFormation template of every stage, offline, and fails for whatever CloudFormation,
- * cdk-nag or Step Functions would have to say against it. Answers with the templates' paths.
+ * `npm run synth`: writes the CloudFormation templates of every stage, each with the example of an app's stack, offline,
+ * and fails for whatever CloudFormation, cdk-nag or Step Functions would have to say against one. Answers with the
+ * templates' paths.
  */
 export async function synthesize({ outDir, code }: SynthesisOptions): Promise<readonly string[]> {
   // A report that is left from before would be read as this one's.
@@ -21,7 +24,8 @@ export async function synthesize({ outDir, code }: SynthesisOptions): Promise<re
   const written: string[] = [];
   for (const [stage, config] of Object.entries(stages)) {
     const app = validatedApp({ outdir: join(outDir, stage) });
-    new ControlPlaneStack(app, `${config.prefix}-control-plane`, { config, code });
+    new ControlPlaneStack(app, stackName(config.prefix), { config, code });
+    new ExampleStack(app, `${config.prefix}-example`, { prefix: config.prefix });
     written.push(...templatesOf(app.synth()));
   }
   return written;

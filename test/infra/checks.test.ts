@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { Validations, type App } from 'aws-cdk-lib';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { CfnPolicy } from 'aws-cdk-lib/aws-iam';
@@ -10,6 +10,7 @@ import type { ControlPlaneConfig } from '../../infra/config.ts';
 import { ControlPlaneStack } from '../../infra/control-plane-stack.ts';
 import { stages } from '../../infra/stages.ts';
 import { validatedApp } from '../../infra/validated-app.ts';
+import { synthesize } from '../../scripts/synth.ts';
 import { code, outFolder } from './stand-in.ts';
 
 /** Every option that a configuration has, so that no branch of the stack escapes the checks. */
@@ -49,8 +50,8 @@ function findings(app: App): readonly string[] {
 type Report = { readonly pluginReports: readonly { readonly violations: readonly { readonly ruleName: string }[] }[] };
 
 describe('the checks of CloudFormation and cdk-nag', () => {
-  it.each(Object.entries({ ...stages, everything }))('have nothing to say against %s', (_stage, config) => {
-    const { app } = checked(config);
+  it('have nothing to say against a stack with every option', () => {
+    const { app } = checked(everything);
     expect(findings(app)).toEqual([]);
     // Nothing is asked of AWS.
     expect(app.synth().manifest.missing).toBeUndefined();
@@ -73,6 +74,44 @@ describe('the checks of CloudFormation and cdk-nag', () => {
     expect(found).toContain('F3012');
   });
 });
+
+describe('npm run synth', async () => {
+  const outDir = outFolder();
+  writeFileSync(join(outDir, 'validation-report.json'), '{}');
+  const written = await synthesize({ outDir, code });
+  const read = (path: string) => JSON.parse(readFileSync(join(outDir, path), 'utf8')) as object;
+
+  it('writes the templates of every stage, with an example of what an app needs', () => {
+    expect(written.map((path) => relative(outDir, path)).sort()).toEqual([
+      'production/sluice-control-plane.template.json',
+      'production/sluice-example.template.json',
+      'staging/sluice-staging-control-plane.template.json',
+      'staging/sluice-staging-example.template.json',
+    ]);
+  });
+
+  it('leaves nothing of the time before, which would be read as its own', () => {
+    expect(existsSync(join(outDir, 'validation-report.json'))).toBe(false);
+  });
+
+  it.each(Object.entries(stages))('writes that of %s as it was reviewed', async (stage, { prefix }) => {
+    const template = steady(read(`${stage}/${prefix}-control-plane.template.json`));
+    expect(template).not.toMatch(/[0-9a-f]{32}/);
+    await expect(template).toMatchFileSnapshot(`snapshots/${stage}.json`);
+  });
+});
+
+/**
+ * A template as it is to be read in a review: `npx vitest run test/infra/checks.test.ts -u` writes it anew. Digests of
+ * code are left out, and so are the definition and the buildspecs, which stand in files of their own.
+ */
+function steady(template: object): string {
+  const elsewhere = new Set(['DefinitionString', 'BuildSpec']);
+  const json = JSON.stringify(template, (name, value: unknown) => (elsewhere.has(name) ? '(its own file)' : value), 2);
+  return `${json
+    .replaceAll(/[0-9a-f]{64}\.(zip|json)/g, '(digest).$1')
+    .replaceAll(/(CurrentVersion[0-9A-F]{8})[0-9a-f]{32}/g, '$1')}\n`;
+}
 
 describe('the acknowledgements', () => {
   const { stack } = checked(everything);

@@ -142,6 +142,7 @@ describe('the functions', () => {
         'SLUICE_PREFIX',
         'SLUICE_STATE_MACHINE_ARN',
         'SLUICE_TABLE',
+      'SLUICE_VERSION',
       ]);
       expect(flat(Variables['SLUICE_STATE_MACHINE_ARN'])).toMatch(
         new RegExp(`:stateMachine:${stateMachineName('sluice')}$`),
