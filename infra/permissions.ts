@@ -1,7 +1,7 @@
 import { PolicyDocument, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { adminTokenSecret, webhookSecretSecret } from '../functions/runtime/aws-names.ts';
 import type { Arns } from './arns.ts';
-import { changesServices, readsServiceLogs, rolls, seesServices } from './service-permissions.ts';
+import { changesServices, readsServiceLogs, readsTaskDefinitions, rolls, seesServices } from './service-permissions.ts';
 
 /**
  * Who may do what: every permission of the control plane's functions, by hand, in one table. Which action can be held
@@ -31,29 +31,42 @@ export function functionGrants(name: FunctionName, arns: Arns): readonly Grant[]
 const callsOf: Record<FunctionName, (arns: Arns) => readonly Grant[]> = {
   api: (arns) => [
     ...records(arns),
-    ...executions(arns),
-    ...tokens,
+    ...startsExecutions(arns),
+    ...answersTokens('states:SendTaskSuccess', 'states:SendTaskFailure'),
     ...stopsBuilds(arns),
     ...readsBuildLogs(arns),
     ...readsOwnSecrets(arns),
-    ...keepsSecrets(arns),
+    ...findsSecretVersions(arns),
+    ...writesSecrets(arns),
+    ...removesSecrets(arns),
     ...seesServices(arns),
     ...readsServiceLogs(arns),
+    ...readsTaskDefinitions,
     ...changesServices(arns),
     ...asksWhetherReady(arns),
   ],
   workflow: (arns) => [
     ...records(arns),
-    ...executions(arns),
-    ...tokens,
+    ...startsExecutions(arns),
+    ...answersTokens('states:SendTaskSuccess', 'states:SendTaskFailure'),
     ...stopsBuilds(arns),
     ...findsSecretVersions(arns),
     ...seesServices(arns),
+    ...readsTaskDefinitions,
     ...changesServices(arns),
     ...rolls(arns),
   ],
-  events: (arns) => [...records(arns), ...executions(arns), ...tokens],
-  reconcile: (arns) => [...records(arns), ...executions(arns), ...tokens, ...stopsBuilds(arns)],
+  events: (arns) => [...records(arns), ...startsExecutions(arns), ...answersTokens('states:SendTaskSuccess')],
+  reconcile: (arns) => [
+    ...records(arns),
+    ...startsExecutions(arns),
+    ...stopsExecutions(arns),
+    ...answersTokens('states:SendTaskSuccess', 'states:SendTaskFailure'),
+    ...stopsBuilds(arns),
+    ...removesSecrets(arns),
+    ...seesServices(arns),
+    ...changesServices(arns),
+  ],
 };
 
 function records({ table }: Arns): readonly Grant[] {
@@ -68,26 +81,24 @@ function records({ table }: Arns): readonly Grant[] {
   ];
 }
 
-function executions({ stateMachine, executions }: Arns): readonly Grant[] {
+const ofDeployments = 'An execution has the id of its deployment; they are those of the one state machine.';
+
+/** Starting looks first whether the deployment runs already. */
+function startsExecutions({ stateMachine, executions }: Arns): readonly Grant[] {
   return [
     { by: 'code', actions: ['states:StartExecution'], on: [stateMachine] },
-    {
-      by: 'code',
-      actions: ['states:DescribeExecution', 'states:StopExecution'],
-      within: [executions],
-      because: 'An execution has the id of its deployment; they are those of the one state machine.',
-    },
+    { by: 'code', actions: ['states:DescribeExecution'], within: [executions], because: ofDeployments },
   ];
 }
 
-const tokens: readonly Grant[] = [
-  {
-    by: 'code',
-    actions: ['states:SendTaskSuccess', 'states:SendTaskFailure'],
-    within: ['*'],
-    because: 'AWS grants these on no resource: who may answer is who holds the token.',
-  },
-];
+function stopsExecutions({ executions }: Arns): readonly Grant[] {
+  return [{ by: 'code', actions: ['states:StopExecution'], within: [executions], because: ofDeployments }];
+}
+
+function answersTokens(...actions: readonly string[]): readonly Grant[] {
+  const because = 'AWS grants it on no resource: who may answer is who holds the token.';
+  return [{ by: 'code', actions, within: ['*'], because }];
+}
 
 function stopsBuilds({ buildProjects }: Arns): readonly Grant[] {
   return [
@@ -127,15 +138,20 @@ function findsSecretVersions({ secrets }: Arns): readonly Grant[] {
   return [{ by: 'code', actions: ['secretsmanager:DescribeSecret'], within: [secrets('apps/*')], because: ofApps }];
 }
 
-function keepsSecrets(arns: Arns): readonly Grant[] {
+function writesSecrets({ secrets }: Arns): readonly Grant[] {
   return [
-    ...findsSecretVersions(arns),
     {
       by: 'code',
-      actions: ['secretsmanager:CreateSecret', 'secretsmanager:PutSecretValue', 'secretsmanager:DeleteSecret'],
-      within: [arns.secrets('apps/*')],
+      actions: ['secretsmanager:CreateSecret', 'secretsmanager:PutSecretValue'],
+      within: [secrets('apps/*')],
       because: ofApps,
     },
+  ];
+}
+
+function removesSecrets({ secrets }: Arns): readonly Grant[] {
+  return [
+    { by: 'code', actions: ['secretsmanager:DeleteSecret'], within: [secrets('apps/*')], because: ofApps },
     {
       by: 'code',
       actions: ['secretsmanager:ListSecrets'],

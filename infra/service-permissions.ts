@@ -6,7 +6,7 @@ import type { Conditions, Grant } from './permissions.ts';
 const managed = ({ prefix }: Arns): Conditions => ({ StringEquals: { [`aws:ResourceTag/${managedTag}`]: prefix } });
 const ofServices = 'Services are made by other stacks at any time; the tag says which are ours.';
 
-/** What of ECS and the load balancers is read, by the API for people and by the steps for their decisions. */
+/** What of ECS and the load balancers is read, for people and for the decisions of the steps. */
 export function seesServices(arns: Arns): readonly Grant[] {
   return [
     {
@@ -30,7 +30,7 @@ export function seesServices(arns: Arns): readonly Grant[] {
     },
     {
       by: 'code',
-      actions: ['ecs:DescribeTaskDefinition', 'ecs:ListTasks', 'elasticloadbalancing:DescribeTargetHealth'],
+      actions: ['ecs:ListTasks', 'elasticloadbalancing:DescribeTargetHealth'],
       within: ['*'],
       because: 'AWS grants these on no resource of ours; they read only.',
     },
@@ -43,14 +43,23 @@ export function seesServices(arns: Arns): readonly Grant[] {
   ];
 }
 
+export const readsTaskDefinitions: readonly Grant[] = [
+  {
+    by: 'code',
+    actions: ['ecs:DescribeTaskDefinition'],
+    within: ['*'],
+    because: 'AWS grants it on no resource; a definition holds the names of secrets and no values.',
+  },
+];
+
+/** Groups that `DeployableService` makes; what logs elsewhere is read where it logs. */
 export function readsServiceLogs(arns: Arns): readonly Grant[] {
   return [
     {
       by: 'code',
       actions: ['logs:FilterLogEvents'],
-      within: [arns.logGroup('*')],
-      conditions: managed(arns),
-      because: 'A service logs where its own stack says; the tag says which groups are ours.',
+      within: [arns.logGroup(`/${arns.prefix}/task/*`)],
+      because: 'Services are made by other stacks at any time; their logs are under this path.',
     },
   ];
 }

@@ -85,17 +85,18 @@ describe('who may', () => {
   });
 
   it('write a secret: the API those of apps, and not its own', () => {
-    for (const action of ['CreateSecret', 'PutSecretValue', 'DeleteSecret']) {
-      expect(whoMay(`secretsmanager:${action}`)).toEqual(['api']);
-      expect(told('api', `secretsmanager:${action}`)).toEqual([
-        'arn:<AWS::Partition>:secretsmanager:eu-central-1:111111111111:secret:sluice/apps/*',
-      ]);
-    }
+    expect(whoMay('secretsmanager:CreateSecret')).toEqual(['api']);
+    expect(whoMay('secretsmanager:PutSecretValue')).toEqual(['api']);
+    expect(whoMay('secretsmanager:DeleteSecret')).toEqual(['api', 'reconcile']);
+    const ofApps = ['arn:<AWS::Partition>:secretsmanager:eu-central-1:111111111111:secret:sluice/apps/*'];
+    expect(told('api', 'secretsmanager:PutSecretValue')).toEqual(ofApps);
+    expect(told('reconcile', 'secretsmanager:DeleteSecret')).toEqual(ofApps);
   });
 
-  it('change a service: the API and the steps, where it carries our tag', () => {
-    expect(whoMay('ecs:UpdateService')).toEqual(['api', 'workflow']);
-    for (const who of ['api', 'workflow']) expect(told(who, 'ecs:UpdateService')).toEqual([ecs('service/*') + managed]);
+  it('change a service: the API, the steps and reconcile, where it carries our tag', () => {
+    expect(whoMay('ecs:UpdateService')).toEqual(['api', 'workflow', 'reconcile']);
+    for (const who of whoMay('ecs:UpdateService'))
+      expect(told(who, 'ecs:UpdateService')).toEqual([ecs('service/*') + managed]);
     expect(whoMay('ecs:StopServiceDeployment')).toEqual(['workflow']);
     expect(told('workflow', 'ecs:StopServiceDeployment')).toContain(ecs('service/*') + managed);
   });
@@ -134,9 +135,9 @@ describe('who may', () => {
     expect(told('every build', 's3:GetObject')).toEqual(['arn:aws:s3:::assets/sluice-control-plane/*']);
   });
 
-  it('read what a service logs: the API, where the group carries our tag', () => {
+  it('read what a service logs: the API, under the path of tasks', () => {
     expect(told('api', 'logs:FilterLogEvents')).toEqual([
-      `arn:<AWS::Partition>:logs:eu-central-1:111111111111:log-group:*${managed}`,
+      `arn:<AWS::Partition>:logs:eu-central-1:111111111111:log-group:/sluice/task/*`,
     ]);
   });
 });
