@@ -53,7 +53,13 @@ function answerProblem(error: Error, c: Context<ApiEnv>): Response {
   return c.newResponse(JSON.stringify(body), status as StatusCode, headers);
 }
 
-function routeDependencies({ ports, randomBytes, closing, sleep: wait = sleep }: ApiOptions): RouteDependencies {
+function routeDependencies({
+  ports,
+  randomBytes,
+  closing,
+  followEveryMs,
+  sleep: wait = sleep,
+}: ApiOptions): RouteDependencies {
   return {
     ports,
     randomBytes,
@@ -63,6 +69,7 @@ function routeDependencies({ ports, randomBytes, closing, sleep: wait = sleep }:
         clock: ports.clock,
         sleep: wait,
         waitSeconds,
+        everyMs: followEveryMs,
         signal: closing ? AbortSignal.any([signal, closing]) : signal,
       };
     },

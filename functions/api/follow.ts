@@ -8,11 +8,13 @@ export type FollowClock = { readonly clock: () => EpochMs; readonly sleep: Sleep
 
 export type FollowOptions = FollowClock & {
   readonly waitSeconds: number;
+  /** Between two reads; default 200. */
+  readonly everyMs?: number | undefined;
   /** Fires when the client has gone away or the server closes: whoever waits is let go at once. */
   readonly signal: AbortSignal;
 };
 
-const betweenReadsMs = 200;
+const defaultEveryMs = 200;
 
 /**
  * A long poll: reads until there is news or the time is up, and gives what the last read found.
@@ -21,14 +23,14 @@ const betweenReadsMs = 200;
 export async function follow<T>(
   read: () => Promise<T>,
   hasNews: (page: T) => boolean,
-  { clock, sleep, waitSeconds, signal }: FollowOptions,
+  { clock, sleep, waitSeconds, signal, everyMs = defaultEveryMs }: FollowOptions,
 ): Promise<T> {
   const until = clock() + waitSeconds * 1000;
   for (;;) {
     const page = await read();
     const leftMs = until - clock();
     if (hasNews(page) || leftMs <= 0 || signal.aborted) return page;
-    await sleep(Math.min(betweenReadsMs, leftMs), signal);
+    await sleep(Math.min(everyMs, leftMs), signal);
     if (signal.aborted) return page;
   }
 }

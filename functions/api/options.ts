@@ -22,6 +22,8 @@ export type ApiOptions = {
   /** Fires when the server closes: whoever waits for news is answered at once. */
   readonly closing?: AbortSignal;
   readonly sleep?: Sleep;
+  /** How often whoever waits for news is looked for it; default 200. More where every look is paid for. */
+  readonly followEveryMs?: number;
   /** Routes of this cloud's own, which see to their callers' rights themselves. */
   readonly routes?: readonly Hono[];
 };
@@ -44,5 +46,6 @@ export type WaitOptions = {
   readonly clock: ApiPorts['clock'];
   readonly sleep: Sleep;
   readonly waitSeconds: number;
+  readonly everyMs?: number | undefined;
   readonly signal: AbortSignal;
 };

@@ -66,6 +66,15 @@ export function getInput(prefix: string, name: string, version: string | undefin
   return { SecretId: secretName(prefix, checkName(name)), ...(version === undefined ? {} : { VersionId: version }) };
 }
 
+/** A version by its label, as Secrets Manager moves them along when a new one is written. */
+export function rotatedInput(
+  prefix: string,
+  name: string,
+  stage: 'AWSCURRENT' | 'AWSPREVIOUS',
+): GetSecretValueCommandInput {
+  return { SecretId: secretName(prefix, checkName(name)), VersionStage: stage };
+}
+
 export function describeInput(prefix: string, name: string): DescribeSecretCommandInput {
   return { SecretId: secretName(prefix, checkName(name)) };
 }

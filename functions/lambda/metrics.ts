@@ -1,10 +1,11 @@
 import type { Metrics } from '../runtime/metrics.ts';
 import type { EpochMs } from '../runtime/units.ts';
-import { metricNamespace, prefixDimension } from './metric-names.ts';
+import type { Reconciled } from '../deployments/reconcile.ts';
+import { metricNames, metricNamespace, prefixDimension, type MetricName } from './metric-names.ts';
 
 export type MetricUnit = 'Count' | 'Seconds';
 export type Told = {
-  readonly values: Readonly<Record<string, readonly [value: number, unit: MetricUnit]>>;
+  readonly values: Readonly<Partial<Record<MetricName, readonly [value: number, unit: MetricUnit]>>>;
   /** Dimensions besides `Prefix`. Every different set of values is a metric that costs by the month. */
   readonly dimensions?: Readonly<Record<string, string>>;
 };
@@ -44,22 +45,30 @@ export function embeddedMetrics(options: {
 
 /**
  * What the control plane counts, as CloudWatch is told of it. Requests are counted by API Gateway itself, and phases and
- * rollouts stand in the timelines: a metric more for each would cost more than it tells.
+ * rollouts stand in the timelines: a metric more for each would cost more than it tells. How many ended is how many
+ * durations were told.
  */
 export function cloudWatchMetrics(tell: Tell): Metrics {
+  const { webhookDeliveries, deploymentSeconds, buildSeconds } = metricNames;
   return {
     httpRequest: () => {},
     webhookDelivery: (outcome) =>
-      tell({ values: { WebhookDeliveries: [1, 'Count'] }, dimensions: { Outcome: outcome } }),
+      tell({ values: { [webhookDeliveries]: [1, 'Count'] }, dimensions: { Outcome: outcome } }),
     deploymentEnded: ({ status, seconds }) =>
-      tell({
-        values: { DeploymentsEnded: [1, 'Count'], DeploymentSeconds: [seconds, 'Seconds'] },
-        dimensions: { Status: status },
-      }),
+      tell({ values: { [deploymentSeconds]: [seconds, 'Seconds'] }, dimensions: { Status: status } }),
     buildEnded: ({ status, seconds }) =>
-      tell({
-        values: { BuildsEnded: [1, 'Count'], BuildSeconds: [seconds, 'Seconds'] },
-        dimensions: { Status: status },
-      }),
+      tell({ values: { [buildSeconds]: [seconds, 'Seconds'] }, dimensions: { Status: status } }),
   };
+}
+
+/** What a look at everything has found; nothing of what is 0, which would be paid for every hour. */
+export function tellReconciled(tell: Tell, { open, findings, oldestQueuedSeconds }: Reconciled): void {
+  const values = {
+    ...(open > 0 ? { [metricNames.openDeployments]: [open, 'Count'] as const } : {}),
+    ...(findings > 0 ? { [metricNames.reconcileFindings]: [findings, 'Count'] as const } : {}),
+    ...(oldestQueuedSeconds > 0
+      ? { [metricNames.oldestQueuedSeconds]: [oldestQueuedSeconds, 'Seconds'] as const }
+      : {}),
+  };
+  if (Object.keys(values).length > 0) tell({ values });
 }

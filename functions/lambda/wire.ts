@@ -1,0 +1,40 @@
+import { openRecords } from '../aws/open/records.ts';
+import type { PlaceWithRecords } from '../aws/open/place.ts';
+import type { ApiPorts, Policy } from '../ports/ports.ts';
+import { jsonLog, type Log } from '../runtime/log.ts';
+import type { Metrics } from '../runtime/metrics.ts';
+import type { Environment } from './environment.ts';
+import { cloudWatchMetrics, embeddedMetrics, type Tell } from './metrics.ts';
+
+/** What every function has; a client is made when it is needed, and its code loaded then. */
+export type Wired = {
+  readonly place: PlaceWithRecords;
+  readonly log: Log;
+  readonly tell: Tell;
+  readonly metrics: Metrics;
+};
+
+export function wire(environment: Environment): Wired {
+  const log = jsonLog({ level: environment.logLevel });
+  const tell = embeddedMetrics({
+    prefix: environment.prefix,
+    clock: Date.now,
+    write: (line) => void process.stdout.write(`${line}\n`),
+  });
+  const place = { ...environment, clock: Date.now };
+  return { place: { ...place, records: openRecords(place) }, log, tell, metrics: cloudWatchMetrics(tell) };
+}
+
+/** Where sources may be on AWS, and what may be fetched: nothing of this network. */
+export const policy: Policy = {
+  source: { allowFile: false, ownRemote: undefined },
+  fetch: { allowPrivateHosts: false, maxBytes: 10 * 1024 ** 3 },
+  targets: { needService: true },
+};
+
+export type Base = Pick<ApiPorts, 'records' | 'clock' | 'log' | 'metrics'>;
+
+/** The ports that are the same in every function. */
+export function basePorts({ place, log, metrics }: Wired): Base {
+  return { records: place.records, clock: place.clock, log, metrics };
+}
