@@ -11,6 +11,7 @@ import {
 } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Project } from 'aws-cdk-lib/aws-codebuild';
 import { Construct } from 'constructs';
+import type { EndStatus } from '../functions/deployments/state.ts';
 import type { BuildKind } from '../functions/ports/builder.ts';
 import type { ControlPlaneAlarms, Watched } from './alarms.ts';
 import { ownMetric, refusedRequests } from './metrics.ts';
@@ -54,6 +55,9 @@ An alarm's description says what to do.
 
 One deployment: \`sluice status\`, \`sluice logs --deployment <id>\`.`;
 
+/** The ends of `functions/deployments/state.ts`. */
+const ends = ['succeeded', 'rolled_back', 'failed', 'cancelled', 'superseded'] as const satisfies readonly EndStatus[];
+
 function rowsOf({ watched, buildProjects }: DashboardOptions, refused: IMetric): readonly (readonly IWidget[])[] {
   const { prefix, stateMachine, httpApi, functions, table, deadLetterQueues } = watched;
   const sum: MetricOptions = { statistic: 'Sum', period: Duration.minutes(5) };
@@ -61,12 +65,17 @@ function rowsOf({ watched, buildProjects }: DashboardOptions, refused: IMetric):
   const slowest: MetricOptions = { statistic: 'p99', period: Duration.minutes(5) };
   return [
     [
-      graph('Executions of deployments', [
-        stateMachine.metricStarted({ ...sum, label: 'started' }),
-        stateMachine.metricSucceeded({ ...sum, label: 'ended' }),
-        stateMachine.metricFailed({ ...sum, label: 'failed' }),
-        stateMachine.metricAborted({ ...sum, label: 'stopped' }),
-      ]),
+      graph(
+        'Deployments that ended, and how',
+        ends.map((status) =>
+          ownMetric(prefix, 'DeploymentSeconds', {
+            ...sum,
+            statistic: 'SampleCount',
+            dimensionsMap: { Status: status },
+            label: status,
+          }),
+        ),
+      ),
       graph('Open deployments', [ownMetric(prefix, 'OpenDeployments', { ...most, label: 'open' })]),
       graph('The oldest that waits, in seconds', [
         ownMetric(prefix, 'OldestQueuedSeconds', { ...most, label: 'waits' }),
@@ -83,7 +92,10 @@ function rowsOf({ watched, buildProjects }: DashboardOptions, refused: IMetric):
         httpApi.metricLatency({ ...slowest, label: 'p99' }),
         httpApi.metricLatency({ ...slowest, statistic: 'p50', label: 'p50' }),
       ]),
-      graph('Lost work found by reconcile', [ownMetric(prefix, 'ReconcileFindings', { ...sum, label: 'findings' })]),
+      graph('Executions lost, and lost work found', [
+        stateMachine.metricFailed({ ...sum, label: 'executions failed' }),
+        ownMetric(prefix, 'ReconcileFindings', { ...sum, label: 'findings of reconcile' }),
+      ]),
     ],
     [
       graph(

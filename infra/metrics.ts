@@ -7,16 +7,12 @@ import { apiLogGroup } from './names.ts';
 /** As `functions/lambda/metric-names.ts` writes them; a test compares the two. */
 export const metricNamespace = 'Sluice';
 export const prefixDimension = 'Prefix';
-export type OwnMetricName = 'ReconcileFindings' | 'OldestQueuedSeconds' | 'OpenDeployments';
+export type OwnMetricName = 'ReconcileFindings' | 'OldestQueuedSeconds' | 'OpenDeployments' | 'DeploymentSeconds';
 
 /** What the functions tell of the installation. Each costs by the hour in which it is told, so nothing is told of nothing. */
 export function ownMetric(prefix: string, metricName: OwnMetricName, options: MetricOptions): Metric {
-  return new Metric({
-    namespace: metricNamespace,
-    metricName,
-    dimensionsMap: { [prefixDimension]: prefix },
-    ...options,
-  });
+  const dimensionsMap = { [prefixDimension]: prefix, ...options.dimensionsMap };
+  return new Metric({ ...options, namespace: metricNamespace, metricName, dimensionsMap });
 }
 
 /**
