@@ -81,8 +81,15 @@ export async function awsFleet(options: AwsFleetOptions = {}) {
     wait: async () => aws.world.tick(6),
   };
   const fleet: Fleet = { ...apiFleet(parts), ...workflowFleet(parts) };
-  const addTarget = (name: string, more: { desired?: number; target?: Partial<TargetRef['target']> } = {}) => {
-    const { definition } = aws.world.register(stackDefinition({ family: name }));
+  const addTarget = (
+    name: string,
+    more: {
+      desired?: number;
+      target?: Partial<TargetRef['target']>;
+      definition?: Partial<RegisterTaskDefinitionCommandInput>;
+    } = {},
+  ) => {
+    const { definition } = aws.world.register(stackDefinition({ family: name, ...more.definition }));
     const service = aws.world.addService({
       name,
       cluster: 'main',

@@ -42,7 +42,7 @@ async function observeOnce(parts: RollingParts, at: At): Promise<RolloutObservat
   if (record.phase === 'never') return marked({ status: 'reverted', reason: record.reason, counts: noCounts });
   if (record.phase === 'ended') return marked(record.end);
   const live = stored as Stored<LiveRecord>;
-  if (await isTakenOver(parts.records, at.ref, at.id)) {
+  if (await isTakenOver(parts.records, at.ref, record)) {
     return await end(parts, live, { status: 'revert_failed', reason: 'a later rollout took over', counts: noCounts });
   }
   if (record.phase === 'rolling' && record.deployment === undefined && record.taskDefinition !== record.before) {

@@ -7,7 +7,7 @@ import type { EpochMs } from '../../runtime/units.ts';
 
 /** The Fleet port as the one that looks every minute asks it: what runs, and an end of what was to be retired. */
 export function reconcileFleet(options: ViewingParts & { readonly clock: () => EpochMs }): ReconcilePorts['fleet'] {
-  const waiting = async (ms: number) => void (await wait(ms));
+  const waiting = async (ms: number) => await wait(ms);
   return {
     view: async (ref) => await viewTarget(options, ref),
     retire: async (ref) => await retireTarget({ ...options, wait: waiting }, ref),

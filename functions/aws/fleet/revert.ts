@@ -1,6 +1,7 @@
 import type { TargetRef } from '../../ports/fleet.ts';
 import type { Stored } from '../../ports/records.ts';
 import { findDeployment } from './find-deployment.ts';
+import { countTasks, look } from './look.ts';
 import {
   begunOf,
   createRollout,
@@ -46,7 +47,7 @@ async function revertKnown(
   if (record.phase === 'never' || (record.phase === 'ended' && record.end.status !== 'succeeded')) return true;
   if (record.phase === 'reverting') return await askOnce(parts, stored as Stored<RevertingRecord>);
   const known = stored as Stored<Known>;
-  if (await isTakenOver(parts.records, ref, record.id)) {
+  if (await isTakenOver(parts.records, ref, record)) {
     const later = `${reason}; but a later rollout has taken its place`;
     return await ended(parts, known, { status: 'revert_failed', reason: later });
   }
@@ -86,6 +87,12 @@ async function ended(
   stored: Stored<Known>,
   how: { readonly status: 'reverted' | 'revert_failed'; readonly reason: string },
 ): Promise<boolean> {
-  const counts = stored.value.phase === 'ended' ? stored.value.end.counts : noCounts;
+  // What ran before runs on: it is told as it stands.
+  const isUnchanged = stored.value.phase !== 'ended' && how.status === 'reverted';
+  const counts = isUnchanged
+    ? countTasks(await look(parts, stored.value, undefined), undefined)
+    : stored.value.phase === 'ended'
+      ? stored.value.end.counts
+      : noCounts;
   return (await endRollout(parts.records, stored, { ...how, counts })) !== undefined;
 }

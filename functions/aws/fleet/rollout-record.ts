@@ -140,10 +140,17 @@ export function begunOf(record: Exclude<RolloutRecord, { phase: 'never' }>): Beg
   return template === undefined ? begun : { ...begun, template };
 }
 
-/** Whether a later rollout was begun on the target; ECS has stopped this one's deployment then. */
-export async function isTakenOver(records: Pick<Records, 'find'>, ref: TargetRef, id: string): Promise<boolean> {
+/**
+ * Whether a later rollout was begun on the target; ECS has stopped this one's deployment then. One that was killed
+ * before it said that it is the newest is not taken over by the one before it.
+ */
+export async function isTakenOver(
+  records: Pick<Records, 'find'>,
+  ref: TargetRef,
+  record: Pick<Begun, 'id' | 'startedAt'>,
+): Promise<boolean> {
   const { newest } = await readTarget(records, ref);
-  return newest !== undefined && newest.rolloutId !== id;
+  return newest !== undefined && newest.rolloutId !== record.id && newest.startedAt >= record.startedAt;
 }
 
 export const noCounts: RolloutCounts = {
