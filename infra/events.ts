@@ -46,7 +46,7 @@ export class ControlEvents extends Construct {
 }
 
 const descriptions = {
-  Builds: 'Sluice: a build has ended',
+  Builds: 'Sluice: a build has begun or ended',
   ServiceDeployments: 'Sluice: a deployment of an ECS service has moved',
   ServiceActions: 'Sluice: an ECS service is steady, or cannot be',
   Tasks: 'Sluice: a task of an ECS service runs or has stopped',
@@ -61,10 +61,8 @@ function patternsOf({ settings, arns }: ControlEventsOptions): Record<RuleName, 
     Builds: {
       source: ['aws.codebuild'],
       detailType: ['CodeBuild Build State Change'],
-      detail: {
-        'project-name': buildKinds.map((kind) => buildProjectName(prefix, kind)),
-        'build-status': ['SUCCEEDED', 'FAILED', 'STOPPED', 'FAULT', 'TIMED_OUT'],
-      },
+      // Its beginning, too: it tells what CodeBuild calls the build, by which it is stopped and its log is found.
+      detail: { 'project-name': buildKinds.map((kind) => buildProjectName(prefix, kind)) },
     },
     // Its events name the service only as their resource.
     ServiceDeployments: {

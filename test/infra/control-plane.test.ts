@@ -142,7 +142,7 @@ describe('the functions', () => {
         'SLUICE_PREFIX',
         'SLUICE_STATE_MACHINE_ARN',
         'SLUICE_TABLE',
-      'SLUICE_VERSION',
+        'SLUICE_VERSION',
       ]);
       expect(flat(Variables['SLUICE_STATE_MACHINE_ARN'])).toMatch(
         new RegExp(`:stateMachine:${stateMachineName('sluice')}$`),
@@ -381,8 +381,10 @@ describe('the events', () => {
   });
 
   it('are those of our own builds and our own state machine', () => {
-    expect(rules['Builds']?.['EventPattern']).toMatchObject({
+    // Of every status: by its first event a build is found again, by its last one whoever waits goes on.
+    expect(rules['Builds']?.['EventPattern']).toEqual({
       source: ['aws.codebuild'],
+      'detail-type': ['CodeBuild Build State Change'],
       detail: { 'project-name': buildKinds.map((kind) => buildProjectName('sluice', kind)) },
     });
     const pattern = rules['Executions']?.['EventPattern'] as { detail: { stateMachineArn: unknown[] } } | undefined;
