@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeOnEmulator, startEmulator } from './emulator.ts';
 import { install, type Installed } from './installation.ts';
 import { installedParts } from './installed-parts.ts';
@@ -32,12 +32,18 @@ describeOnEmulator('the control plane, installed by cdk deploy into ministack', 
 
   installedParts(get);
 
+  it('is ready', async () => {
+    const answer = await fetch(get().installation.url('/ready'));
+    expect([answer.status, await answer.json()]).toMatchObject([200, { status: 'ok' }]);
+  });
+
   /**
    * Started anew so that it checks signatures and enforces IAM: a function can do what its role lets it and nothing
    * else. Not before: its S3 would apply the policy of CDK's own bucket, TLS alone, and it speaks none here.
    */
   describe('used over its HTTP API, each function with the rights of its own role alone', () => {
-    beforeAll(async () => await get().emulator.restart({ AUTH: 'true' }), 60_000);
+    // The state machine's pauses between repetitions are left out.
+    beforeAll(async () => await get().emulator.restart({ AUTH: 'true', SFN_WAIT_SCALE: '0' }), 60_000);
 
     installedPush(get);
   });
