@@ -50,7 +50,7 @@ export type BuildConfig = {
   /** The machine for image builds; the other kinds take a small one. */
   readonly imageSize?: BuildSize;
   readonly bundleSize?: BuildSize;
-  /** How many of one kind run at once; further ones are refused by CodeBuild, and so tried again later. */
+  /** How many of one kind run at once; further ones are refused by CodeBuild, and the workflow tries them again for a while. */
   readonly concurrent?: number;
   /** How long a build may wait for a machine. */
   readonly queuedMinutes?: number;
