@@ -8,10 +8,13 @@ import * as v from 'valibot';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { deployKeyPath, secretPath } from '../../functions/apps/secrets.ts';
 import { nameSchema } from '../../functions/apps/schema.ts';
+import { managedIssue } from '../../functions/aws/fleet/service.ts';
+import { registerInput } from '../../functions/aws/fleet/task-definition.ts';
+import type { Revision } from '../../functions/ports/fleet.ts';
 import { blobKey, imageRepository, secretName } from '../../functions/runtime/aws-names.ts';
 import { bundleInitCommand } from '../../functions/runtime/bundle-init.ts';
 import { DeployableService, type DeployableServiceProps } from '../../infra/deployable-service.ts';
-import { nameRules } from '../../infra/deployable-props.ts';
+import { nodeImage, nameRules } from '../../infra/deployable-props.ts';
 import { allows, trustOf } from './policy.ts';
 import { flat, outFolder, resourceOf, resourcesOf, statementsOf } from './stand-in.ts';
 
@@ -106,6 +109,74 @@ describe('an update of the stack', () => {
     expect({ Family, Cpu, Memory }).toEqual({ Family: 'sluice-web-dev-main-template', Cpu: '1024', Memory: '2048' });
     expect(tagsOf(rest)['sluice:template']).toBe(Family);
     expect(tagsOf(definition(template, 'First'))['sluice:template']).toBe(Family);
+  });
+});
+
+describe('a deployment', () => {
+  const revision: Revision = {
+    id: 'r1',
+    deploymentId: 'd1',
+    artifact: { digest: `sha256:${'0'.repeat(64)}`, sizeBytes: 1 } as never,
+    port: 3000,
+    env: { LEVEL: 'info', TABLE: 'of-the-app' },
+    secrets: {},
+    stopTimeoutSeconds: 20,
+    health: {} as never,
+  };
+  const target = { name: 'main', cluster: 'apps', service: 'web-dev-main', desiredCount: 1, wave: 0 };
+  const registered = (template: Template, change: Partial<Revision>) =>
+    registerInput({
+      base: { taskDefinition: { ...(asEcs(definition(template, 'Template')) as object), revision: 7 } },
+      family: 'sluice-web-dev-main',
+      template: 'sluice-web-dev-main-template',
+      ref: { app: 'web', environment: 'dev', target, domains: [] },
+      rolloutId: 'd1/main',
+      revision: { ...revision, ...change },
+      secretReferences: { KEY: 'arn:key:::v1' },
+      prefix: 'sluice',
+      bucket: 'artifacts',
+    });
+
+  it('of an image makes of the template what is to run, in the family of the service', () => {
+    const reference = `registry/web@sha256:${'1'.repeat(64)}`;
+    const template = make({ cpu: 1024, memory: 2048, environmentVariables: { TABLE: 'of-the-stack', URL: 'x' } });
+    const made = registered(template, { artifact: { ...revision.artifact, kind: 'image', reference } });
+    expect(made).toMatchObject({ family: 'sluice-web-dev-main', cpu: '1024', memory: '2048' });
+    const [container] = made.containerDefinitions ?? [];
+    expect(container).toMatchObject({ name: 'web', image: reference, stopTimeout: 20 });
+    expect(container?.command).toBeUndefined();
+    expect(container?.secrets).toEqual([{ name: 'KEY', valueFrom: 'arn:key:::v1' }]);
+    expect(Object.fromEntries((container?.environment ?? []).map(({ name, value }) => [name, value]))).toEqual({
+      LEVEL: 'info',
+      TABLE: 'of-the-app',
+      URL: 'x',
+      PORT: '3000',
+    });
+    expect(made.tags).toContainEqual({ key: 'sluice:template', value: 'sluice-web-dev-main-template' });
+  });
+
+  it('of a bundle tells the init container what to fetch, and the app how to start', () => {
+    const made = registered(make(bundle), {
+      artifact: { ...revision.artifact, kind: 'bundle' },
+      command: ['node', 'server.js'],
+    });
+    const [app, init] = made.containerDefinitions ?? [];
+    expect(app).toMatchObject({ command: ['node', 'server.js'], workingDirectory: '/bundle', image: nodeImage });
+    expect(init).toMatchObject({
+      name: 'sluice-bundle',
+      environment: [
+        { name: 'SLUICE_BUNDLE_BUCKET', value: 'artifacts' },
+        { name: 'SLUICE_BUNDLE_KEY', value: `blobs/sha256/${'0'.repeat(64)}` },
+        { name: 'SLUICE_BUNDLE_SHA256', value: '0'.repeat(64) },
+      ],
+    });
+  });
+
+  it('may be made on the service by what the fleet asks of its tags', () => {
+    const tags = Object.entries(tagsOf(ofService(make()))).map(([key, value]) => ({ key, value }));
+    const asked = { prefix: 'sluice', app: 'web', environment: 'dev' };
+    expect(managedIssue({ tags }, asked)).toBeUndefined();
+    expect(managedIssue({ tags }, { ...asked, app: 'shop' })).toContain('sluice:app');
   });
 });
 
@@ -393,6 +464,15 @@ describe('what cannot be', () => {
     );
   });
 });
+
+/** As ECS gives back what CloudFormation registered: the same, with small letters first. */
+function asEcs(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(asEcs);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [`${name[0]?.toLowerCase()}${name.slice(1)}`, asEcs(inner)]),
+  );
+}
 
 async function retried<T>(attempt: () => Promise<T>, times = 200): Promise<T> {
   try {
