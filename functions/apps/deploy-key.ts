@@ -1,4 +1,3 @@
-import { getKeys } from 'micro-key-producer/ssh.js';
 import type { ApiPorts } from '../ports/ports.ts';
 import { getApp } from './registry.ts';
 import { deployKeyPath } from './secrets.ts';
@@ -13,6 +12,8 @@ export async function makeDeployKey(
   app: string,
 ): Promise<{ publicKey: string }> {
   await getApp(ports.records, app);
+  // Loaded when it is asked for: it is the largest part of what a webhook does not need.
+  const { getKeys } = await import('micro-key-producer/ssh.js');
   const { publicKey, privateKey } = getKeys(ports.randomBytes(32), `sluice-${app}`, ports.randomBytes(4));
   await ports.secrets.write(deployKeyPath(app), privateKey);
   return { publicKey };

@@ -24,7 +24,7 @@ export function embeddedMetrics(options: {
   return ({ values, dimensions = {} }) => {
     const metrics = Object.entries(values);
     options.write(
-      JSON.stringify({
+      `${JSON.stringify({
         _aws: {
           Timestamp: options.clock(),
           CloudWatchMetrics: [
@@ -38,7 +38,7 @@ export function embeddedMetrics(options: {
         [prefixDimension]: options.prefix,
         ...dimensions,
         ...Object.fromEntries(metrics.map(([name, [value]]) => [name, value])),
-      }),
+      })}\n`,
     );
   };
 }

@@ -3,6 +3,7 @@ import type { PlaceWithRecords } from '../aws/open/place.ts';
 import type { ApiPorts, Policy } from '../ports/ports.ts';
 import { jsonLog, type Log } from '../runtime/log.ts';
 import type { Metrics } from '../runtime/metrics.ts';
+import { writeLines } from '../runtime/write-lines.ts';
 import type { Environment } from './environment.ts';
 import { cloudWatchMetrics, embeddedMetrics, type Tell } from './metrics.ts';
 
@@ -19,7 +20,7 @@ export function wire(environment: Environment): Wired {
   const tell = embeddedMetrics({
     prefix: environment.prefix,
     clock: Date.now,
-    write: (line) => void process.stdout.write(`${line}\n`),
+    write: writeLines(1),
   });
   const place = { ...environment, clock: Date.now };
   return { place: { ...place, records: openRecords(place) }, log, tell, metrics: cloudWatchMetrics(tell) };

@@ -1,5 +1,5 @@
-import { destination, pino, type DestinationStream, type Logger } from 'pino';
 import { terminalLine, type LogEntry } from './terminal-line.ts';
+import { writeLines } from './write-lines.ts';
 
 /** Structured logs: a message that does not vary, and fields that do. */
 export interface Log {
@@ -13,12 +13,13 @@ export interface Log {
 export type LogFields = Readonly<Record<string, unknown>>;
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
-/** Fields that are never written, whoever passes them: a net beneath the rule that nobody does. */
-const secretFields = ['authorization', 'cookie', 'token', 'password', 'secret', 'value', 'privateKey', 'key'];
+/** Fields that are never written, whoever passes them and however deep: a net beneath the rule that nobody does. */
+const secretFields = new Set(['authorization', 'cookie', 'token', 'password', 'secret', 'value', 'privateKey', 'key']);
+const levels = ['debug', 'info', 'warn', 'error', 'silent'] as const satisfies readonly LogLevel[];
 
 /** JSON lines on a file descriptor (default 1, standard output). */
 export function jsonLog(options: { level: LogLevel; fd?: number }): Log {
-  return logTo(destination({ fd: options.fd ?? 1, sync: true }), options.level);
+  return logTo(writeLines(options.fd ?? 1), options.level);
 }
 
 /** Short lines for a person at a terminal; requests that only read, and went well, are shown at `debug` alone. */
@@ -28,24 +29,7 @@ export function terminalLog(options: { level: LogLevel; write: (text: string) =>
     const line = terminalLine(JSON.parse(json) as LogEntry, { withReads });
     if (line !== undefined) options.write(`${line}\n`);
   };
-  return logTo({ write }, options.level);
-}
-
-/** Both forms come of the same JSON, so that what is never written is written in neither. */
-function logTo(stream: DestinationStream, level: LogLevel): Log {
-  return wrap(
-    pino(
-      {
-        level,
-        base: null,
-        messageKey: 'message',
-        timestamp: () => `,"time":"${new Date().toISOString()}"`,
-        formatters: { level: (label) => ({ level: label }) },
-        redact: { paths: secretFields.flatMap((name) => [name, `*.${name}`]), censor: '***' },
-      },
-      stream,
-    ),
-  );
+  return logTo(write, options.level);
 }
 
 /** A log that keeps nothing. */
@@ -57,12 +41,35 @@ export const silentLog: Log = {
   with: () => silentLog,
 };
 
-function wrap(logger: Logger): Log {
-  return {
-    debug: (message, fields) => logger.debug(fields ?? {}, message),
-    info: (message, fields) => logger.info(fields ?? {}, message),
-    warn: (message, fields) => logger.warn(fields ?? {}, message),
-    error: (message, fields) => logger.error(fields ?? {}, message),
-    with: (fields) => wrap(logger.child(fields)),
+/**
+ * Both forms come of the same JSON, so that what is never written is written in neither. Written here and not by a
+ * library: it is this much, and the library for it took 10 ms of a function's cold start.
+ */
+function logTo(write: (line: string) => void, least: LogLevel, own: LogFields = {}): Log {
+  const at = (level: Exclude<LogLevel, 'silent'>) => {
+    if (levels.indexOf(level) < levels.indexOf(least)) return () => {};
+    return (message: string, fields: LogFields = {}) => write(lineOf(level, message, { ...own, ...fields }));
   };
+  return {
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    with: (fields) => logTo(write, least, { ...own, ...fields }),
+  };
+}
+
+/** A log must not break what it tells of: fields that are no JSON are left out, and that is said. */
+function lineOf(level: LogLevel, message: string, fields: LogFields): string {
+  const entry = (fields: LogFields) =>
+    `${JSON.stringify({ level, time: new Date().toISOString(), ...fields, message }, withoutSecrets)}\n`;
+  try {
+    return entry(fields);
+  } catch {
+    return entry({ unwritable: Object.keys(fields) });
+  }
+}
+
+function withoutSecrets(name: string, value: unknown): unknown {
+  return secretFields.has(name) && value !== undefined ? '***' : value;
 }
