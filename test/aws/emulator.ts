@@ -77,11 +77,12 @@ async function startProcess(
 ): Promise<Running> {
   const { folder, endpoint, environment } = given;
   const log = await open(logOf(folder), 'a');
-  // A group of its own, for what it starts itself (a Node process for each function) is to end with it.
-  const child = spawn(program, [], {
+  // A group of its own, for what it starts itself (a Node process for each function) is to end with it; and all of it
+  // ends when the pipe closes, which it does however these tests end.
+  const child = spawn('/bin/sh', ['-c', '(cat <&3 >/dev/null; kill -TERM 0) & exec "$0"', program], {
     cwd: folder,
     detached: true,
-    stdio: ['ignore', log.fd, log.fd],
+    stdio: ['ignore', log.fd, log.fd, 'pipe'],
     env: { ...environment },
   });
   await log.close();
