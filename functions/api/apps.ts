@@ -91,8 +91,7 @@ export function appRoutes({ ports, randomBytes }: RouteDependencies): Hono<ApiEn
         const force = c.req.valid('query').force === 'true';
         const gone = retireApp(ports, { ...c.req.valid('param'), force, actor: actorOf(c) });
         try {
-          await withinTime(retireAnswerMs, gone);
-          return c.body(null, 204);
+          return c.body(null, (await withinTime(retireAnswerMs, gone)) === 'gone' ? 204 : 202);
         } catch (error) {
           if (!(error instanceof TimeLimitPassed)) throw error;
           gone.catch((error: unknown) =>

@@ -31,7 +31,7 @@ export async function applyApp(
   input: { readonly id: string; readonly input: unknown },
 ): Promise<{ record: AppRecord; created: boolean }> {
   const id = parseInput(nameSchema, input.id, 'name of the app');
-  const app = parseApp(input.input, ports.policy.source);
+  const app = parseApp(input.input, ports.policy);
   const claiming = { records: ports.records, now: ports.clock(), uses: usesOf(ports.records) };
   const places = placesOf(app);
   await claimPlaces(claiming, id, places);

@@ -12,15 +12,27 @@ export const reservedSecretName = 'deploy-key';
 const mostBytes = 100_000;
 
 /** What an app says that its schema alone cannot refuse: the rules between its fields, and what this cloud allows. */
-export function ruleIssues(app: App, policy: Policy['source']): readonly Issue[] {
+export function ruleIssues(app: App, policy: Pick<Policy, 'source' | 'targets'>): readonly Issue[] {
   return [
     ...sizeIssues(app),
-    ...(app.source ? sourceIssues(app.source, policy) : []),
+    ...(app.source ? sourceIssues(app.source, policy.source) : []),
     ...buildIssues(app),
     ...runtimeIssues(app),
     ...healthIssues(app),
     ...environmentIssues(app),
+    ...(policy.targets?.needService ? serviceIssues(app) : []),
   ];
+}
+
+/** Where services are made by the app's own stack, nobody can guess what they are called. */
+function serviceIssues({ environments }: App): readonly Issue[] {
+  return environments.flatMap(({ targets }, at) =>
+    targets.flatMap(({ service }, index) =>
+      service === undefined
+        ? [{ field: `environments[${at}].targets[${index}].service`, expected: 'the name of the ECS service' }]
+        : [],
+    ),
+  );
 }
 
 function sizeIssues(app: App): readonly Issue[] {

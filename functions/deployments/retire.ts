@@ -25,19 +25,25 @@ const retirementKey = (app: string): RecordKey => ({ partition: `retirement/${ap
 /**
  * Deletes an app. Refused with `Problem('conflict')` while something runs or is deployed, unless forced: then what is
  * deployed is cancelled, and what runs is drained and stopped. Deployments stay in the history. Once it is not refused,
- * it goes to its end by itself, whatever becomes of the caller.
+ * it goes to its end by itself, whatever becomes of the caller; `going` where its tasks take longer than one call may.
  */
 export async function retireApp(
   ports: RetiringPorts,
   input: { readonly app: string; readonly force: boolean; readonly actor: string },
-): Promise<void> {
+): Promise<'gone' | 'going'> {
   const record = await getApp(ports.records, input.app);
   if (!input.force) await refuseInUse(ports, partsOf(record));
   const retirement = { app: record.id, actor: input.actor, at: ports.clock() };
   const key = retirementKey(record.id);
   const indexes = { open: { partition: retirements, sort: record.id } };
   await ports.records.create<Retirement>(key, retirement, { indexes });
-  await finishRetirement(ports, retirement);
+  try {
+    await finishRetirement(ports, retirement);
+    return 'gone';
+  } catch (error) {
+    if (error instanceof Problem && error.kind === 'busy') return 'going';
+    throw error;
+  }
 }
 
 /** Goes on with every app that was to go and is still there; harmless for one whose caller is at it. */
@@ -81,7 +87,7 @@ export async function changeApp(
 ): Promise<{ record: AppRecord; created: boolean }> {
   const before = await findApp(ports.records, input.id);
   if (before) {
-    const after = parseApp(input.input, ports.policy.source);
+    const after = parseApp(input.input, ports.policy);
     const kept = new Set(refsOf(input.id, after).map(placeOf));
     const refs = refsOf(input.id, before.app).filter((ref) => !kept.has(placeOf(ref)));
     const names = new Set(after.environments.map(({ name }) => name));

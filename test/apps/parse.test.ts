@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { parseApp } from '../../functions/apps/parse.ts';
 import { Problem, type Issue } from '../../functions/runtime/errors.ts';
 
-const here = { allowFile: true, ownRemote: 'http://127.0.0.1:4600/git/' };
-const cloud = { allowFile: false, ownRemote: undefined };
+const here = { source: { allowFile: true, ownRemote: 'http://127.0.0.1:4600/git/' } };
+const cloud = { source: { allowFile: false, ownRemote: undefined } };
 
 const source = { repoUrl: 'https://github.com/acme/web' };
 const environment = { name: 'dev', targets: [{ name: 'web' }] };
@@ -50,6 +50,14 @@ describe('parseApp', () => {
     );
     expect(parsed.health).toMatchObject({ timeoutSeconds: 2, healthyThreshold: 2, graceSeconds: 60 });
     expect(parsed.environments[1]).toMatchObject({ supersede: true, rollout: { drainSeconds: 30 } });
+  });
+
+  it('asks for the name of the service where others make the services', () => {
+    const policy = { ...cloud, targets: { needService: true } };
+    const targets = [{ name: 'web', service: 'web-dev' }, { name: 'worker' }];
+    expect(fieldsOf({ environments: [{ name: 'dev', targets }] }, policy)).toEqual([
+      'environments[0].targets[1].service',
+    ]);
   });
 
   it('takes an app that only says where it runs', () => {

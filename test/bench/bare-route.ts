@@ -16,7 +16,9 @@ import { openRecords } from '../../local/records.ts';
  */
 const secret = process.env['BENCH_SECRET'] ?? '';
 const { records } = await openRecords({ folder: process.env['BENCH_FOLDER'] ?? '' });
-const settings = parseApp(JSON.parse(process.env['BENCH_APP'] ?? ''), { allowFile: false, ownRemote: undefined });
+const settings = parseApp(JSON.parse(process.env['BENCH_APP'] ?? ''), {
+  source: { allowFile: false, ownRemote: undefined },
+});
 const record = { id: 'bench', app: settings, createdAt: 0, updatedAt: 0 };
 const waiting = new Map<string, string>();
 

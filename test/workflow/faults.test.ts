@@ -1,4 +1,4 @@
-import { removeApp } from '../../functions/apps/registry.ts';
+import { findApp, removeApp } from '../../functions/apps/registry.ts';
 import { rememberFit } from '../../functions/artifacts/store.ts';
 import { fingerprintOf } from '../../functions/builds/plan.ts';
 import { getBuild } from '../../functions/builds/store.ts';
@@ -13,6 +13,7 @@ import { rollbackEnvironment } from '../../functions/deployments/rollback.ts';
 import { requestDeployment } from '../../functions/deployments/request.ts';
 import { changeDeployment, getDeployment } from '../../functions/deployments/store.ts';
 import { endDeployment, resume } from '../../functions/deployments/turn.ts';
+import { Problem } from '../../functions/runtime/errors.ts';
 import { scriptedCloud, twoTargets } from '../support/scripted-cloud.ts';
 
 let cloud: Awaited<ReturnType<typeof scriptedCloud>>;
@@ -24,9 +25,10 @@ afterEach(async () => await cloud.close());
 
 const lane = async () => await readLane(cloud.ports.records, deploymentLane('web', 'dev'));
 const commitOf = (digit: string) => digit.repeat(40);
-const deploy = async (commit: string, environment = 'dev') =>
+const deploy = async (commit: string, environment = 'dev') => await deployTo('web', commit, environment);
+const deployTo = async (app: string, commit: string, environment = 'dev') =>
   await requestDeployment(cloud.ports, {
-    app: 'web',
+    app,
     environment,
     request: { kind: 'source', ref: 'main', commit },
     trigger: { kind: 'api', actor: 'ann' },
@@ -93,6 +95,39 @@ describe('a worker that is lost', () => {
     await cloud.reached(id, 'rolling');
     const other = await deploy(commitOf('b'), 'beta');
     expect((await cloud.reached(other.id, 'rolling')).state.status).toBe('rolling');
+  });
+
+  it('in a step that hangs is replaced when its deployment was cancelled long ago', async () => {
+    cloud.script.fleet = () => ({ ends: 'never' });
+    const hanging = gate();
+    cloud.script.beforeStep = async (name) => (name === 'observe' ? await hanging.pass() : undefined);
+    const { id } = await deploy(commitOf('a'));
+    await hanging.reached;
+    await cancelDeployment(cloud.ports, { id, actor: 'ann' });
+    expect(await reconcile(cloud.ports)).toMatchObject({ open: 1, looked: 1, findings: 0 });
+    cloud.script.beforeStep = () => {};
+    const later = { ...cloud.ports, clock: () => Date.now() + 16 * 60_000 };
+    expect(await reconcile(later)).toMatchObject({ findings: 1 });
+    expect((await cloud.settled(id)).state.status).toBe('cancelled');
+    hanging.open();
+  });
+
+  it('is found again the next time where the time did not suffice', async () => {
+    cloud.script.fleet = () => ({ ends: 'never' });
+    const ids = [];
+    for (const at of Array.from({ length: 25 }).keys()) {
+      await cloud.apply(`web-${at}`, { ...twoTargets, source: { repoUrl: `https://github.com/acme/web-${at}` } });
+      ids.push((await deployTo(`web-${at}`, commitOf('a'))).id);
+    }
+    for (const id of ids) await cloud.reached(id, 'rolling');
+    await cloud.loseWorkflow();
+    // The first look takes all its time.
+    let now = Date.now();
+    const slow = { ...cloud.ports, clock: () => (now += 40) };
+    const first = await reconcile(slow, { budgetMs: 100 });
+    expect(first.looked).toBeLessThan(25);
+    expect(first.findings).toBe(first.looked);
+    expect(await reconcile(cloud.ports)).toMatchObject({ open: 25, looked: 25, findings: 25 - first.looked });
   });
 
   it('between the end and the memory of it still leaves what ran to be rolled back to', async () => {
@@ -282,6 +317,41 @@ describe('an app that changes', () => {
     expect((await cloud.settled(waiting.id)).state.status).toBe('cancelled');
     // Its target may be gone before the cancellation reaches it: then it failed, and was undone.
     expect(['cancelled', 'rolled_back']).toContain((await cloud.settled(rolling.id)).state.status);
+  });
+
+  it('and is deleted goes to its end, though whoever deleted it is lost on the way', async () => {
+    const { fleet } = cloud.fleet;
+    const retire = fleet.retire.bind(fleet);
+    await cloud.settled((await deploy(commitOf('a'))).id);
+    fleet.retire = async () => await Promise.reject(new Error('the process was killed'));
+    await expect(retireApp(cloud.ports, { app: 'web', force: true, actor: 'ann' })).rejects.toThrow('killed');
+    await reconcile(cloud.ports);
+    expect(await findApp(cloud.ports.records, 'web')).toBeDefined();
+    fleet.retire = retire;
+    await reconcile(cloud.ports);
+    expect(await findApp(cloud.ports.records, 'web')).toBeUndefined();
+    expect((await cloud.ports.records.list({ partition: 'apps/retiring', index: 'open' })).items).toEqual([]);
+  });
+
+  it('and is deleted tells of tasks that drain for longer than a call may take', async () => {
+    const { fleet } = cloud.fleet;
+    const retire = fleet.retire.bind(fleet);
+    fleet.retire = async () => await Promise.reject(new Problem('busy', '1 task still drains'));
+    expect(await retireApp(cloud.ports, { app: 'web', force: true, actor: 'ann' })).toBe('going');
+    fleet.retire = retire;
+    await reconcile(cloud.ports);
+    expect(await findApp(cloud.ports.records, 'web')).toBeUndefined();
+  });
+
+  it('and is made anew is not deleted by who began before', async () => {
+    const { fleet } = cloud.fleet;
+    fleet.retire = async () => await Promise.reject(new Error('the process was killed'));
+    await expect(retireApp(cloud.ports, { app: 'web', force: true, actor: 'ann' })).rejects.toThrow('killed');
+    await removeApp(cloud.ports, 'web');
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    await cloud.apply('web', twoTargets);
+    await reconcile(cloud.ports);
+    expect(await findApp(cloud.ports.records, 'web')).toBeDefined();
   });
 
   it('and is deleted begins no deployment that was made before it was gone', async () => {
