@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, type Metafile } from 'esbuild';
+import { build, type BuildOptions, type Metafile } from 'esbuild';
 
 const root = join(import.meta.dirname, '..');
 
@@ -10,7 +10,7 @@ export const functionEntries = ['api', 'workflow', 'events', 'reconcile'] as con
 export type FunctionEntry = (typeof functionEntries)[number];
 
 /** Schema libraries that are not ours: what makes the OpenAPI document loads a converter when it meets one of theirs. */
-const otherSchemaLibraries = ['effect', 'sury', 'zod/v4/core', 'zod-to-json-schema', 'zod-openapi'];
+const otherSchemaLibraries: string[] = ['effect', 'sury', 'zod/v4/core', 'zod-to-json-schema', 'zod-openapi'];
 
 export type BuildFunctionsOptions = {
   /** Writes maps beside the code; Node reads them when it is started with `--enable-source-maps`. Default false. */
@@ -33,32 +33,37 @@ export async function buildFunctions(
   return Object.fromEntries(built) as Record<FunctionEntry, Metafile>;
 }
 
-/** Each by itself: with chunks in common, a function would hold what only another one calls. */
+/** How each is bundled. */
+export const bundling = {
+  absWorkingDir: root,
+  outExtension: { '.js': '.mjs' },
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node24',
+  // Else a package's CommonJS build comes first, of which nothing can be left out.
+  mainFields: ['module', 'main'],
+  external: otherSchemaLibraries,
+  minify: true,
+  legalComments: 'none',
+  metafile: true,
+  // For CommonJS modules among the dependencies, which ask for Node's own by `require`.
+  banner: {
+    js: "import { createRequire as sluiceRequire } from 'node:module'; const require = sluiceRequire(import.meta.url);",
+  },
+  logLevel: 'silent',
+} as const satisfies BuildOptions;
+
+/** Apart from the others: with chunks in common, a function would hold what only another one calls. */
 async function bundle(name: FunctionEntry, outDir: string, { sourceMaps = false }: BuildFunctionsOptions) {
   const { metafile } = await build({
-    absWorkingDir: root,
+    ...bundling,
     entryPoints: { [name]: `functions/lambda/${name}.ts` },
     outdir: outDir,
-    outExtension: { '.js': '.mjs' },
     chunkNames: `${name}/[name]-[hash]`,
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node24',
-    // Else a package's CommonJS build comes first, of which nothing can be left out.
-    mainFields: ['module', 'main'],
-    external: otherSchemaLibraries,
-    minify: true,
-    legalComments: 'none',
     sourcemap: sourceMaps,
     sourcesContent: false,
-    metafile: true,
-    // For CommonJS modules among the dependencies, which ask for Node's own by `require`.
-    banner: {
-      js: "import { createRequire as sluiceRequire } from 'node:module'; const require = sluiceRequire(import.meta.url);",
-    },
-    logLevel: 'silent',
   });
   return metafile;
 }

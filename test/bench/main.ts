@@ -1,6 +1,7 @@
 import { cpus, release, totalmem, type } from 'node:os';
 import { execa } from 'execa';
 import { findEngine } from '../../local/engine.ts';
+import { benchColdStart } from './cold-start.ts';
 import { benchDeliveries } from './deliveries.ts';
 import type { Comparison } from './measure.ts';
 import { benchMemory, benchOrchestration } from './orchestration.ts';
@@ -82,4 +83,17 @@ if (wanted('memory')) {
     { name: 'resident memory of the idle server, against an empty Node process', unit: 'MiB', ...told },
     await benchMemory(),
   );
+}
+if (wanted('cold-start')) {
+  // One import takes tens of milliseconds, of which another process may take any part: more pairs than elsewhere.
+  for (const found of await benchColdStart(pairs * 5)) {
+    const { name, entryBytes, eagerBytes, wholeBytes, againstEmpty, againstBare } = found;
+    const [entry, eager, whole] = [entryBytes, eagerBytes, wholeBytes].map(
+      (bytes) => `${Math.round(bytes / 1024)} KiB`,
+    );
+    say(`the function ${name}: entry ${entry}, with what it loads at once ${eager}, whole ${whole}`);
+    show({ name: '  its cold import, against an empty module', unit: 'ms', ...told }, againstEmpty);
+    const goal = name === 'api' ? atMost(1.1) : told;
+    show({ name: '  its cold import, against hono with a DynamoDB client alone', unit: 'ms', ...goal }, againstBare);
+  }
 }
