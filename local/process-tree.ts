@@ -43,8 +43,9 @@ export async function killTree(mark: string, options: { graceSeconds: number; wi
   const tree: Tree = { mark, known: new Set(), within: options.within };
   const told = new Set<string>();
   let waitMs = 5;
-  // A process in the midst of an exec shows an empty environment for an instant: one empty scan proves nothing.
-  for (let emptyScans = 0; emptyScans < 2; waitMs = Math.min(waitMs * 1.5, 100)) {
+  // One empty scan proves nothing: a process in the midst of an exec shows an empty environment for an instant, and one
+  // that forks and ends again and again can always be where the scan has been already.
+  for (let emptyScans = 0; emptyScans < 4; waitMs = Math.min(waitMs * 1.5, 100)) {
     const members = [...membersOf(await readProcessTable(), tree)].filter((member) => signal(member.pid, 0));
     emptyScans = members.length === 0 ? emptyScans + 1 : 0;
     const leftMs = deadline - performance.now();
