@@ -77,8 +77,10 @@ describe('records of this machine', () => {
     const full = new Error('IO error: No space left on device');
     const batch = vi.spyOn(ClassicLevel.prototype, 'batch').mockRejectedValue(full);
     const writes = Array.from({ length: 5 }, async (_, index) => await records.create({ ...key, sort: `${index}` }, 1));
-    for (const write of [...writes, records.replace(created, 'b'), records.remove(created)]) {
-      await expect(write).rejects.toMatchObject({ kind: 'busy', cause: full });
+    // All at once, as each may be refused before the one before it is looked at.
+    const outcomes = await Promise.allSettled([...writes, records.replace(created, 'b'), records.remove(created)]);
+    for (const outcome of outcomes) {
+      expect(outcome).toMatchObject({ status: 'rejected', reason: { kind: 'busy', cause: full } });
     }
     expect(batch).toHaveBeenCalled();
     batch.mockRestore();
