@@ -55,17 +55,21 @@ export class ControlPlaneAlarms extends Construct {
   }
 
   private make(name: string, prefix: string, definition: Definition): Alarm {
-    const { metric, atLeast, minutes, of, description } = definition;
+    const { metric, minutes, of, description } = definition;
+    const isSilence = 'below' in definition;
     const alarm = new Alarm(this, name, {
       alarmName: `${prefix}-${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
       alarmDescription: description,
       metric,
-      threshold: atLeast,
-      comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+      threshold: isSilence ? definition.below : definition.atLeast,
+      comparisonOperator: isSilence
+        ? ComparisonOperator.LESS_THAN_THRESHOLD
+        : ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
       datapointsToAlarm: minutes,
       evaluationPeriods: of ?? minutes,
-      // AWS writes no number where there was nothing to count: nothing ran, nothing waits, nothing was lost.
-      treatMissingData: TreatMissingData.NOT_BREACHING,
+      // AWS writes no number where there was nothing to count: nothing ran, nothing waits, nothing was lost. Where calls
+      // are expected, that is the very thing to be told of.
+      treatMissingData: isSilence ? TreatMissingData.BREACHING : TreatMissingData.NOT_BREACHING,
     });
     if (this.topic) {
       const action = new SnsAction(this.topic);
@@ -85,12 +89,11 @@ export class ControlPlaneAlarms extends Construct {
 
 type Definition = {
   readonly metric: IMetric;
-  readonly atLeast: number;
   /** So many of the last minutes; `of` how many, the same number when left out. */
   readonly minutes: number;
   readonly of?: number;
   readonly description: string;
-};
+} & ({ readonly atLeast: number } | { readonly below: number });
 
 const everyMinute = { period: Duration.minutes(1) };
 
@@ -112,6 +115,13 @@ function definitionsOf(watched: Watched) {
       of: 15,
       description:
         'Reconcile finds lost work again and again, for five of the last fifteen minutes. Its log says what and in which deployment (level warn); what it cannot go on with must be cancelled by hand (sluice cancel).',
+    },
+    reconcileStopped: {
+      metric: functions.reconcile.metricInvocations({ ...everyMinute, statistic: 'Sum' }),
+      below: 1,
+      minutes: 10,
+      description:
+        'Reconcile has not been called for ten minutes: what loses its worker now stays as it is. Look whether the rule that calls it every minute is enabled, and at the reserved concurrency of the function.',
     },
     oldestQueued: {
       metric: ownMetric(prefix, 'OldestQueuedSeconds', { ...everyMinute, statistic: 'Maximum' }),

@@ -176,6 +176,15 @@ function asksWhetherReady(arns: Arns): readonly Grant[] {
   ];
 }
 
+const writesTraces: readonly Grant[] = [
+  {
+    by: 'service',
+    actions: ['xray:PutTraceSegments', 'xray:PutTelemetryRecords'],
+    within: ['*'],
+    because: 'AWS grants these on no resource; they only write.',
+  },
+];
+
 function ofEveryFunction(name: FunctionName, arns: Arns): readonly Grant[] {
   return [
     {
@@ -184,12 +193,7 @@ function ofEveryFunction(name: FunctionName, arns: Arns): readonly Grant[] {
       within: [`${arns.functionLogs(name)}:log-stream:*`],
       because: 'Lambda makes a stream for each of its machines in the group of the function.',
     },
-    {
-      by: 'service',
-      actions: ['xray:PutTraceSegments', 'xray:PutTelemetryRecords'],
-      within: ['*'],
-      because: 'AWS grants these on no resource; they only write.',
-    },
+    ...(name === 'reconcile' ? [] : writesTraces),
     ...(isQueued(name)
       ? ([{ by: 'service', actions: ['sqs:SendMessage'], on: [arns.deadLetterQueues[name]] }] as const)
       : []),

@@ -38,6 +38,7 @@ describe('the alarms', () => {
     expect(Object.fromEntries(alarms().map((one) => [one.AlarmName, watched(one)]))).toEqual({
       'team-executions-failed': ['ExecutionsFailed'],
       'team-reconcile-findings': ['ReconcileFindings'],
+      'team-reconcile-stopped': ['Invocations'],
       'team-oldest-queued': ['OldestQueuedSeconds'],
       'team-events-lost': ['ApproximateNumberOfMessagesVisible', 'ApproximateNumberOfMessagesVisible'],
       'team-api-failures': ['5xx'],
@@ -54,8 +55,14 @@ describe('the alarms', () => {
     }
   });
 
-  it('take silence for fine: where nothing happens, nothing is counted', () => {
-    expect(new Set(alarms().map(({ TreatMissingData }) => TreatMissingData))).toEqual(new Set(['notBreaching']));
+  it('take silence for fine, but that of the clock: where nothing happens, nothing is counted', () => {
+    const alarming = alarms().filter(({ TreatMissingData }) => TreatMissingData !== 'notBreaching');
+    expect(alarming.map(({ AlarmName }) => AlarmName)).toEqual(['team-reconcile-stopped']);
+    expect(alarm('reconcile-stopped')).toMatchObject({
+      TreatMissingData: 'breaching',
+      ComparisonOperator: 'LessThanThreshold',
+      Threshold: 1,
+    });
   });
 
   it('that add metrics up count one that is silent as nothing, or its silence would hide the other', () => {
