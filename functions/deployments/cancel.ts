@@ -78,7 +78,7 @@ async function stopWork(ports: CancelPorts, deployment: Deployment): Promise<voi
     await stopWaitingForBuild(ports, deployment);
     if (deployment.buildId) await ports.builder.stop(deployment.buildId);
   }
-  for (const target of deployment.targets) await wakeRollout(ports, target.rolloutId);
+  for (const target of deployment.targets) await wakeRollout(ports, target.rolloutId, { atOnce: true });
 }
 
 /** Its place in the queue is left by its workflow, which passes on the turn that may have come to it meanwhile. */

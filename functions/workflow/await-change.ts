@@ -1,6 +1,7 @@
 import { getDeployment } from '../deployments/store.ts';
 import { deploymentTarget } from '../deployments/target-refs.ts';
 import { rememberWaiter } from '../deployments/wake.ts';
+import { patienceWith } from './patience.ts';
 import { rolloutIdOf } from './rollout-id.ts';
 import type { Step, TargetInput } from './step.ts';
 
@@ -15,7 +16,9 @@ export const awaitChange: Step<TargetInput & { readonly marker: string; readonly
   const { deploymentId, target, marker, token } = input;
   const before = await getDeployment(ports.records, deploymentId);
   const rolloutId = rolloutIdOf(before, target);
-  await rememberWaiter(ports, rolloutId, token);
+  const now = ports.clock();
+  const quietUntil = now + patienceWith(before, now).quietSeconds * 1000;
+  await rememberWaiter(ports, rolloutId, { token, quietUntil });
   // Looked at after the token is known: what changed in between would wake nobody.
   const [deployment, observation] = await Promise.all([
     getDeployment(ports.records, deploymentId),

@@ -8,6 +8,7 @@ import type { RolloutObservation } from '../ports/fleet.ts';
 import type { WorkflowPorts } from '../ports/ports.ts';
 import { recordProgress } from '../rollout/progress.ts';
 import { passBuildTurn } from './build-turns.ts';
+import { patienceWith } from './patience.ts';
 import { wavesOf } from './plan.ts';
 import { rolloutIdOf } from './rollout-id.ts';
 import { causeOf, type CaughtError, type DeploymentInput, type Step } from './step.ts';
@@ -34,10 +35,11 @@ export const revert: Step<Input> = async (ports, { deploymentId, error }) => {
     text: whyUndone(deployment, error).reason,
   });
   const waitFor = await revertWaves(ports, undoing);
-  return waitFor ? { done: false, ...waitFor } : finished;
+  const { waitSeconds } = patienceWith(undoing, ports.clock());
+  return waitFor ? { done: false, ...waitFor, waitSeconds } : finished;
 };
 
-const finished = { done: true, target: '', marker: '' } as const;
+const finished = { done: true, target: '', marker: '', waitSeconds: 1 } as const;
 
 /** Nothing of a build goes on under a deployment that has ended, and none stays open that never began. */
 async function stopBuild(ports: WorkflowPorts, { buildId }: Deployment): Promise<void> {

@@ -47,9 +47,14 @@ export function stillWanted(deployment: Deployment): Deployment {
   return deployment;
 }
 
+/** What did not answer, or had too much to do: the definition tries it again for longer than what failed. */
+export class Busy extends Error {
+  override readonly name = 'Busy';
+}
+
 /** A refusal that will be the same next time is a failure of the step; one that may pass is tried again. */
 export function asStepError(error: unknown): unknown {
   if (!(error instanceof Problem)) return error;
-  if (error.kind === 'busy') return new Error(error.message, { cause: error });
+  if (error.kind === 'busy') return new Busy(error.message, { cause: error });
   return new StepFailed('ArtifactUnusable', error.message, { cause: error });
 }

@@ -3,10 +3,8 @@ import { advance, changeDeployment } from '../deployments/store.ts';
 import { deploymentEnvironment, deploymentTarget } from '../deployments/target-refs.ts';
 import type { WorkflowPorts } from '../ports/ports.ts';
 import { StepFailed } from '../runtime/errors.ts';
+import { bakeWaitSeconds } from './patience.ts';
 import { getWanted, stillWanted, type DeploymentInput, type Step } from './step.ts';
-
-/** How long a failure in the bake time may stay unseen. */
-const lookEverySeconds = 1;
 
 /** Watches what was rolled out for `bakeSeconds`: a task that fails in that time fails the deployment. */
 export const verify: Step<DeploymentInput> = async (ports, { deploymentId }) => {
@@ -23,9 +21,9 @@ export const verify: Step<DeploymentInput> = async (ports, { deploymentId }) => 
   if (deployment.state.status !== 'verifying')
     throw new Error(`Expected a deployment that verifies, found ${deployment.state.status}`);
   await refuseFailures(ports, deployment);
-  const leftMs = deployment.state.until - ports.clock();
-  if (leftMs <= 0) return { done: true, waitSeconds: 0 };
-  return { done: false, waitSeconds: lookEverySeconds };
+  const leftSeconds = (deployment.state.until - ports.clock()) / 1000;
+  if (leftSeconds <= 0) return { done: true, waitSeconds: 0 };
+  return { done: false, waitSeconds: bakeWaitSeconds({ elapsedSeconds: bakeSeconds - leftSeconds, leftSeconds }) };
 };
 
 /** Compares each target's count of failures with what it was when the watch began, which the first look writes down. */

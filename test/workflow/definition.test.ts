@@ -5,7 +5,9 @@ import { describe, expect, it } from 'vitest';
 
 type State = {
   Type: string;
+  Resource?: string;
   Parameters?: { Payload?: { step?: string } };
+  Retry?: { ErrorEquals: string[]; MaxAttempts: number; MaxDelaySeconds?: number }[];
   ItemProcessor?: { States: Record<string, State> };
   Next?: string;
   Catch?: { Next: string }[];
@@ -39,5 +41,19 @@ describe('deploy.asl.json', () => {
     for (const name of straight) expect(definition.States[name]?.Catch?.at(-1)?.Next, name).toBe('Revert');
     expect(definition.States['Revert']?.Catch?.at(-1)?.Next).toBe('Abandon');
     expect(definition.States['Abandon']?.Next).toBe('Finish');
+  });
+
+  /** https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html */
+  it('undoes nothing because Lambda was throttled or failed, or a service was busy, for minutes', () => {
+    const calls = allStates(definition.States).filter(([, { Resource }]) => Resource?.includes(':lambda:'));
+    expect(calls).toHaveLength(14);
+    for (const [name, { Retry = [] }] of calls) {
+      const of = (error: string) =>
+        Retry.find(({ ErrorEquals }) => [error, 'States.ALL'].some((e) => ErrorEquals.includes(e)));
+      for (const error of ['TooManyRequestsException', 'ServiceException', 'AWSLambdaException', 'SdkClientException'])
+        expect(of(`Lambda.${error}`), name).toMatchObject({ MaxAttempts: 20, MaxDelaySeconds: 60 });
+      expect(of('Busy'), name).toMatchObject({ MaxAttempts: 20, MaxDelaySeconds: 60 });
+      expect(of('TypeError')?.MaxAttempts, name).toBeLessThanOrEqual(6);
+    }
   });
 });
