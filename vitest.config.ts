@@ -11,7 +11,7 @@ const project = (name: string, folders: readonly string[], testTimeout: number) 
 });
 
 /**
- * `npm test` runs the first three; `heavy` holds what needs minutes (loads, kills, hundreds of apps), `aws` what needs
+ * `npm test` runs the first four; `heavy` holds what needs minutes (loads, kills, hundreds of apps), `aws` what needs
  * the emulator of AWS; `.ci/run` runs them all.
  */
 export default defineConfig({
@@ -33,7 +33,6 @@ export default defineConfig({
           'builds',
           'cli',
           'deployments',
-          'infra',
           'lambda',
           'local',
           'rollout',
@@ -44,6 +43,8 @@ export default defineConfig({
         ],
         20_000,
       ),
+      // Loading CDK takes seconds: its files share what is loaded, as templates keep nothing between them.
+      { test: { ...project('infra', ['infra'], 60_000).test, isolate: false } },
       project('contract', ['contract'], 60_000),
       project('flow', ['flow'], 90_000),
       project('heavy', ['heavy'], 600_000),
