@@ -8,6 +8,7 @@ import {
 } from '@aws-sdk/client-sfn';
 import type { Workflow } from '../ports/workflow.ts';
 import { Problem } from '../runtime/errors.ts';
+import type { EpochMs } from '../runtime/units.ts';
 import { answered, isNamed } from './client.ts';
 import { describeExecutionInput, executionArn, startExecutionInput, stopExecutionInput } from './workflow-requests.ts';
 
@@ -16,6 +17,8 @@ export type StateMachine = {
   readonly stateMachineArn: string;
   /** Between two looks at an execution that is ending; default 500. */
   readonly pauseMs?: number;
+  /** Default: the machine's. */
+  readonly clock?: () => EpochMs;
 };
 
 /** The service in the words of errors. */
@@ -29,18 +32,28 @@ const maxLooks = 20;
 /** Executions this process has started and that may not be described yet. */
 const maxRemembered = 1000;
 
+/** An execution as it is described; `endedAt` where that is told. */
+type Run = { readonly isRunning: boolean; readonly endedAt?: EpochMs };
 /** The last execution of a deployment. */
-type Last = { readonly run: number; readonly isRunning: boolean };
+type Last = Run & { readonly run: number };
+
+/**
+ * How long after its end an execution is not begun anew. Whose step has a defect of ours fails again and again, and each
+ * time costs: from the fifth run on 1, 2, 4, 8 and then 15 minutes. Pure.
+ */
+export function restartDelayMs(run: number): number {
+  return run < 4 ? 0 : Math.min(15, 2 ** (run - 4)) * 60_000;
+}
 
 /** Starts, stops and looks after executions; at most one of a deployment runs. */
 export function executions(machine: StateMachine): Pick<Workflow, 'start' | 'isRunning' | 'stop'> {
   const runs = runsOf(machine);
-  return { ...startsIn(runs), ...stopsIn(runs, machine) };
+  return { ...startsIn(runs, machine), ...stopsIn(runs, machine) };
 }
 
 /** The same for who stops none: its role need not grant it. */
 export function startExecutions(machine: StateMachine): Pick<Workflow, 'start' | 'isRunning'> {
-  return startsIn(runsOf(machine));
+  return startsIn(runsOf(machine), machine);
 }
 
 type Runs = ReturnType<typeof runsOf>;
@@ -49,14 +62,14 @@ function runsOf({ client, stateMachineArn }: StateMachine) {
   const started = new Map<string, number>();
 
   /** Undefined when it does not exist. What this process has started runs, though it be not described yet. */
-  async function isRunningRun(deploymentId: string, run: number): Promise<boolean | undefined> {
+  async function findRun(deploymentId: string, run: number): Promise<Run | undefined> {
     try {
       const command = new DescribeExecutionCommand(describeExecutionInput(stateMachineArn, deploymentId, run));
-      const { status } = await answered(workflowWords, client.send(command));
-      return status === 'RUNNING';
+      const { status, stopDate } = await answered(workflowWords, client.send(command));
+      return { isRunning: status === 'RUNNING', ...(stopDate ? { endedAt: stopDate.getTime() } : {}) };
     } catch (error) {
       if (!isNamed(error, 'ExecutionDoesNotExist')) throw error;
-      return started.get(deploymentId) === run ? true : undefined;
+      return started.get(deploymentId) === run ? { isRunning: true } : undefined;
     }
   }
 
@@ -65,17 +78,17 @@ function runsOf({ client, stateMachineArn }: StateMachine) {
     let low: Last | undefined;
     let high = 1;
     for (; high <= maxRuns; high *= 2) {
-      const isRunning = await isRunningRun(deploymentId, high);
-      if (isRunning) return { run: high, isRunning };
-      if (isRunning === undefined) break;
-      low = { run: high, isRunning };
+      const found = await findRun(deploymentId, high);
+      if (!found) break;
+      low = { ...found, run: high };
+      if (found.isRunning) return low;
     }
     while (low && high - low.run > 1) {
       const run: number = Math.floor((low.run + high) / 2);
-      const isRunning = await isRunningRun(deploymentId, run);
-      if (isRunning) return { run, isRunning };
-      if (isRunning === undefined) high = run;
-      else low = { run, isRunning };
+      const found = await findRun(deploymentId, run);
+      if (found) low = { ...found, run };
+      else high = run;
+      if (found?.isRunning) return low;
     }
     return low;
   }
@@ -96,17 +109,21 @@ function runsOf({ client, stateMachineArn }: StateMachine) {
     return true;
   }
 
-  return { begin, findLast, isRunningRun, forget: (deploymentId: string) => void started.delete(deploymentId) };
+  return { begin, findLast, findRun, forget: (deploymentId: string) => void started.delete(deploymentId) };
 }
 
-function startsIn({ begin, findLast }: Runs): Pick<Workflow, 'start' | 'isRunning'> {
+function startsIn(
+  { begin, findLast }: Runs,
+  { clock = Date.now }: StateMachine,
+): Pick<Workflow, 'start' | 'isRunning'> {
   return {
     /** Who starts at the same time tries the same names in the same order: one execution comes of it. */
     async start(deploymentId) {
       if (await begin(deploymentId, 1)) return;
-      const { run = 1, isRunning = false } = (await findLast(deploymentId)) ?? {};
-      // Its end may be described late: then nothing is begun now, and whoever reconciles asks again. Never two at once.
-      if (isRunning) return;
+      const { run, isRunning, endedAt = 0 } = (await findLast(deploymentId)) ?? { run: 1, isRunning: false };
+      // Its end may be described late, or be too near: then nothing is begun now, and whoever reconciles asks again.
+      // Never two at once.
+      if (isRunning || clock() - endedAt < restartDelayMs(run)) return;
       for (let next = run + 1; next <= run + maxTries; next += 1) {
         if (await begin(deploymentId, next)) return;
       }
@@ -122,7 +139,7 @@ function startsIn({ begin, findLast }: Runs): Pick<Workflow, 'start' | 'isRunnin
 function stopsIn(runs: Runs, { client, stateMachineArn, pauseMs = 500 }: StateMachine): Pick<Workflow, 'stop'> {
   async function untilEnded(deploymentId: string, run: number): Promise<void> {
     for (let look = 0; look < maxLooks; look += 1) {
-      if (!(await runs.isRunningRun(deploymentId, run))) return;
+      if (!(await runs.findRun(deploymentId, run))?.isRunning) return;
       await pause(pauseMs);
     }
     throw new Problem('busy', 'The workflow is being stopped and has not ended yet; try again');

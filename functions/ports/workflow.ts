@@ -1,6 +1,9 @@
 /** Runs `functions/workflow/deploy.asl.json`, one execution a deployment. */
 export interface Workflow {
-  /** Starts the execution of a deployment from the top; harmless while it runs. */
+  /**
+   * Starts the execution of a deployment from the top; harmless while it runs. One that ends again and again may be begun
+   * anew only after a while: whoever reconciles asks again.
+   */
   start(deploymentId: string): Promise<void>;
   /** Whether the deployment's execution is running. */
   isRunning(deploymentId: string): Promise<boolean>;

@@ -93,6 +93,23 @@ const endOf = async () => {
   for (const execution of aws.of(id)) if (execution.status === 'RUNNING') execution.status = 'FAILED';
 };
 
+describe('an execution that ends again and again', () => {
+  it('is begun anew at once at first, then after longer and longer, and always in the end', async () => {
+    let now = Date.parse('2026-11-20T12:00:00Z');
+    const client = scriptAws(new SFNClient({ ...slowCalls, ...testAwsConfig }), aws.script);
+    const patient = stepFunctionsWorkflow({ client, stateMachineArn: scriptedMachineArn, clock: () => now });
+    const startedAt: number[] = [];
+    for (let minute = 0; minute <= 60; minute += 1, now += 60_000) {
+      await patient.start(id);
+      const running = aws.of(id).find(({ status }) => status === 'RUNNING');
+      if (!running) continue;
+      startedAt.push(minute);
+      Object.assign(running, { status: 'FAILED', stoppedAt: new Date(now) });
+    }
+    expect(startedAt).toEqual([0, 1, 2, 3, 4, 6, 10, 18, 33, 48]);
+  });
+});
+
 describe('starting an execution', () => {
   it('that is throttled is tried again', async () => {
     aws.faults.before = times(1, () => awsError('ThrottlingException'));

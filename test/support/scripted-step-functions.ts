@@ -10,6 +10,7 @@ export type ScriptedExecution = {
   readonly input: string;
   readonly token: string;
   status: 'RUNNING' | 'SUCCEEDED' | 'FAILED' | 'ABORTED';
+  stoppedAt?: Date;
   end: { readonly answer: unknown } | { readonly error: string; readonly cause: string } | undefined;
 };
 
@@ -50,7 +51,8 @@ export function scriptedStepFunctions() {
     DescribeExecution({ executionArn = '' }) {
       const found = executions.get(executionArn);
       if (!found || hidden.has(executionArn)) throw awsError('ExecutionDoesNotExist');
-      return { executionArn, stateMachineArn: scriptedMachineArn, status: found.status, startDate: new Date() };
+      const { status, stoppedAt: stopDate } = found;
+      return { executionArn, stateMachineArn: scriptedMachineArn, status, startDate: new Date(), stopDate };
     },
     StopExecution({ executionArn = '' }) {
       const found = executions.get(executionArn);

@@ -5,7 +5,10 @@ import { readyToRun, startExecutions } from '../executions.ts';
 import { answerTokens } from '../task-tokens.ts';
 import type { Place } from './place.ts';
 
-export function openApiWorkflow({ stateMachineArn }: Pick<Place, 'stateMachineArn'>): ApiPorts['workflow'] {
-  const machine = { client: new SFNClient(slowCalls), stateMachineArn };
+export function openApiWorkflow({
+  stateMachineArn,
+  clock,
+}: Pick<Place, 'stateMachineArn' | 'clock'>): ApiPorts['workflow'] {
+  const machine = { client: new SFNClient(slowCalls), stateMachineArn, clock };
   return { ...startExecutions(machine), ...answerTokens(machine.client), ...readyToRun(machine) };
 }

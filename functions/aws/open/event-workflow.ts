@@ -5,7 +5,10 @@ import { startExecutions } from '../executions.ts';
 import { resumeTokens } from '../task-tokens.ts';
 import type { Place } from './place.ts';
 
-export function openEventWorkflow({ stateMachineArn }: Pick<Place, 'stateMachineArn'>): EventPorts['workflow'] {
+export function openEventWorkflow({
+  stateMachineArn,
+  clock,
+}: Pick<Place, 'stateMachineArn' | 'clock'>): EventPorts['workflow'] {
   const client = new SFNClient(slowCalls);
-  return { ...startExecutions({ client, stateMachineArn }), ...resumeTokens(client) };
+  return { ...startExecutions({ client, stateMachineArn, clock }), ...resumeTokens(client) };
 }

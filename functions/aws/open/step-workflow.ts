@@ -5,7 +5,10 @@ import { startExecutions } from '../executions.ts';
 import { answerTokens } from '../task-tokens.ts';
 import type { Place } from './place.ts';
 
-export function openStepWorkflow({ stateMachineArn }: Pick<Place, 'stateMachineArn'>): WorkflowPorts['workflow'] {
+export function openStepWorkflow({
+  stateMachineArn,
+  clock,
+}: Pick<Place, 'stateMachineArn' | 'clock'>): WorkflowPorts['workflow'] {
   const client = new SFNClient(slowCalls);
-  return { ...startExecutions({ client, stateMachineArn }), ...answerTokens(client) };
+  return { ...startExecutions({ client, stateMachineArn, clock }), ...answerTokens(client) };
 }

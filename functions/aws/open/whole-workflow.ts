@@ -6,7 +6,10 @@ import { answerTokens } from '../task-tokens.ts';
 import type { Place } from './place.ts';
 
 /** Starts, stops and answers; only readiness is nobody's question here. */
-export function openWholeWorkflow({ stateMachineArn }: Pick<Place, 'stateMachineArn'>): ReconcilePorts['workflow'] {
+export function openWholeWorkflow({
+  stateMachineArn,
+  clock,
+}: Pick<Place, 'stateMachineArn' | 'clock'>): ReconcilePorts['workflow'] {
   const client = new SFNClient(slowCalls);
-  return { ...executions({ client, stateMachineArn }), ...answerTokens(client) };
+  return { ...executions({ client, stateMachineArn, clock }), ...answerTokens(client) };
 }
