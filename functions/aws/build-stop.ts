@@ -19,14 +19,13 @@ import { answered, isNamed } from './client.ts';
 export type StopPlace = BuildPlace & {
   /** Between two looks at a build that is ending; default 1000. */
   readonly pauseMs?: number;
+  /** How often it is looked whether a build has ended, before `Problem('busy')`; default 15. */
+  readonly looks?: number;
 };
-
-/** So often it is looked whether a build has ended: API Gateway waits for 30 s at most. */
-const maxLooks = 15;
 
 /**
  * Stops every run of a build, queued ones too. A workflow that was begun anew may have started a second one, so those
- * that run are looked for. Throws `Problem('busy')` when one has not ended within some 15 s: it is being stopped then.
+ * that run are looked for. Throws `Problem('busy')` when one has not ended after so many looks: it is being stopped then.
  */
 export function stopBuilds(place: StopPlace): Pick<Builder, 'stop'> {
   return {
@@ -45,11 +44,11 @@ function isOf({ runId }: BuildRun, project: string): boolean {
   return runId.startsWith(`${project}:`);
 }
 
-async function stopRun({ client, pauseMs = 1000 }: StopPlace, runId: string): Promise<void> {
+async function stopRun({ client, pauseMs = 1000, looks = 15 }: StopPlace, runId: string): Promise<void> {
   const before = await describeRun(client, runId);
   if (before && hasEnded(before)) return;
   if (!(await askToStop(client, runId))) return;
-  for (let look = 0; look < maxLooks; look += 1) {
+  for (let look = 0; look < looks; look += 1) {
     const build = await describeRun(client, runId);
     if (build && hasEnded(build)) return;
     await pause(pauseMs);

@@ -76,9 +76,21 @@ async function endQueued(ports: CancelPorts, id: string, actor: string): Promise
 async function stopWork(ports: CancelPorts, deployment: Deployment): Promise<void> {
   if (deployment.state.status === 'building') {
     await stopWaitingForBuild(ports, deployment);
-    if (deployment.buildId) await ports.builder.stop(deployment.buildId);
+    if (deployment.buildId) await stopBuild(ports, deployment.buildId);
   }
   for (const target of deployment.targets) await wakeRollout(ports, target.rolloutId, { atOnce: true });
+}
+
+/**
+ * One that does not end at once is being stopped, or is asked again by whoever reconciles: who asked to cancel, or to go
+ * back, is not refused because of it.
+ */
+async function stopBuild({ builder }: CancelPorts, buildId: string): Promise<void> {
+  try {
+    await builder.stop(buildId);
+  } catch (error) {
+    if (!(error instanceof Problem && error.kind === 'busy')) throw error;
+  }
 }
 
 /** Its place in the queue is left by its workflow, which passes on the turn that may have come to it meanwhile. */

@@ -73,6 +73,33 @@ describe('a deployment that is undone', () => {
   });
 });
 
+describe('a build that takes its time to stop', () => {
+  const busy = async () =>
+    await Promise.reject(new Problem('busy', 'The build is being stopped and has not ended yet'));
+
+  it('does not refuse a cancellation that was asked for, nor a rollback', async () => {
+    const good = await deploy(commitOf('a'));
+    expect((await cloud.settled(good.id)).state.status).toBe('succeeded');
+    const next = await deploy(commitOf('c'));
+    expect((await cloud.settled(next.id)).state.status).toBe('succeeded');
+    cloud.script.build = () => 'never';
+    const building = await deploy(commitOf('b'));
+    await cloud.reached(building.id, 'building');
+    const stop = cloud.builder.builder.stop.bind(cloud.builder.builder);
+    cloud.builder.builder.stop = busy;
+    expect(await cancelDeployment(cloud.ports, { id: building.id, actor: 'ann' })).toMatchObject({
+      cancel: { by: 'ann' },
+    });
+    const back = await rollbackEnvironment(cloud.ports, { app: 'web', environment: 'dev', actor: 'ann' });
+    cloud.builder.builder.stop = stop;
+    cloud.script.build = () => 'succeeded';
+    await reconcile(cloud.ports);
+    cloud.builder.release();
+    expect((await cloud.settled(building.id)).state.status).toBe('cancelled');
+    expect((await cloud.settled(back.id)).state.status).toBe('succeeded');
+  });
+});
+
 describe('a worker that is lost', () => {
   /** Stops the workflow for good before a step. */
   const lostBefore = async (step: string, makeDeployment: () => Promise<{ id: string }>) => {

@@ -28,7 +28,7 @@ export function apiFleet(options: ApiFleetOptions): ApiPorts['fleet'] {
   return {
     view: async (ref) => await viewTarget(options, ref),
     scale: async (ref, desiredCount) => await scaleTarget(options, ref, desiredCount),
-    retire: async (ref) => await retireTarget({ ...options, wait: waiting }, ref),
+    retire: async (ref) => await retireTarget({ ...options, wait: waiting, waitSeconds: 12 }, ref),
     logs: async (ref, query) => await readTargetLogs(options, ref, query),
     ready: async () => void (await answered('ECS', options.ecs.send(new ListClustersCommand({ maxResults: 1 })))),
   };

@@ -9,5 +9,6 @@ import type { PlaceWithRecords } from './place.ts';
 
 export function openApiBuilder(given: PlaceWithRecords): ApiPorts['builder'] {
   const place = { ...given, client: new CodeBuildClient(slowCalls), logs: new CloudWatchLogsClient(quickCalls) };
-  return { ...stopBuilds(place), ...readBuildLogs(place), ...readyToBuild(place) };
+  // API Gateway waits for 30 s, and to delete an app is to stop its build and its tasks; whoever cancels goes on without the end.
+  return { ...stopBuilds({ ...place, looks: 5 }), ...readBuildLogs(place), ...readyToBuild(place) };
 }
