@@ -1,15 +1,13 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import { ECSClient } from '@aws-sdk/client-ecs';
 import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { ReconcilePorts } from '../../ports/ports.ts';
 import { slowCalls } from '../client.ts';
-import { retireTarget } from '../fleet/retire.ts';
-import { viewTarget } from '../fleet/view.ts';
+import { reconcileFleet } from '../fleet/reconcile-fleet.ts';
 import type { PlaceWithRecords } from './place.ts';
 
 /** Ends what an app that is deleted still runs, however long it drains. */
 export function openRetiringFleet({ records, prefix, clock }: PlaceWithRecords): ReconcilePorts['fleet'] {
-  const parts = {
+  return reconcileFleet({
     ecs: new ECSClient(slowCalls),
     loadBalancing: new ElasticLoadBalancingV2Client(slowCalls),
     records,
@@ -17,10 +15,5 @@ export function openRetiringFleet({ records, prefix, clock }: PlaceWithRecords):
     clock,
     // It comes again in a minute, so it does not wait for what drains.
     waitSeconds: 0,
-    wait: async (ms: number) => void (await wait(ms)),
-  };
-  return {
-    view: async (ref) => await viewTarget(parts, ref),
-    retire: async (ref) => await retireTarget(parts, ref),
-  };
+  });
 }
