@@ -12,15 +12,31 @@ export const reservedSecretName = 'deploy-key';
 const mostBytes = 100_000;
 
 /** What an app says that its schema alone cannot refuse: the rules between its fields, and what this cloud allows. */
-export function ruleIssues(app: App, policy: Pick<Policy, 'source' | 'targets'>): readonly Issue[] {
+export function ruleIssues(app: App, policy: Pick<Policy, 'source' | 'targets' | 'builds'>): readonly Issue[] {
   return [
     ...sizeIssues(app),
     ...(app.source ? sourceIssues(app.source, policy.source) : []),
     ...buildIssues(app),
+    ...(policy.builds ? specIssues(app, policy.builds.mostSpecBytes) : []),
     ...runtimeIssues(app),
     ...healthIssues(app),
     ...environmentIssues(app),
     ...(policy.targets?.needService ? serviceIssues(app) : []),
+  ];
+}
+
+/** What a build is told besides what its app says of source and build: ids, a tag, a ref, a commit, and their names. */
+const otherSpecBytes = 800;
+
+/** What would be refused when it is built is refused when it is said. */
+function specIssues({ source, build }: App, mostSpecBytes: number): readonly Issue[] {
+  const most = mostSpecBytes - otherSpecBytes;
+  if (Buffer.byteLength(JSON.stringify({ source, build })) <= most) return [];
+  return [
+    {
+      field: 'build',
+      expected: `a source and a build of at most ${most} bytes together as JSON: builds here take no more`,
+    },
   ];
 }
 

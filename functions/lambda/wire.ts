@@ -31,6 +31,9 @@ export const policy: Policy = {
   source: { allowFile: false, ownRemote: undefined },
   fetch: { allowPrivateHosts: false, maxBytes: 10 * 1024 ** 3 },
   targets: { needService: true },
+  // A spec is an environment variable of CodeBuild's, which takes 5,500 characters for all of them together, and has
+  // refused more than 4,096 for one: https://github.com/wolfeidau/buildkite-serverless-agent/issues/35
+  builds: { mostSpecBytes: 4096 },
 };
 
 export type Base = Pick<ApiPorts, 'records' | 'clock' | 'log' | 'metrics'>;

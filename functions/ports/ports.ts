@@ -19,6 +19,8 @@ export type Policy = {
   readonly fetch: { readonly allowPrivateHosts: boolean; readonly maxBytes: number };
   /** Whether a target must name its service: where services are made by others, as on AWS. */
   readonly targets?: { readonly needService: boolean };
+  /** How long a build's spec may be, as bytes of JSON; left out: as long as an app makes it. */
+  readonly builds?: { readonly mostSpecBytes: number };
 };
 
 /** The six ports and what else comes from outside; wired once in an entry point. */

@@ -4,7 +4,8 @@ import { fingerprintOf, planBuild, type BuildWish } from '../builds/plan.ts';
 import { createBuild, findBuild } from '../builds/store.ts';
 import type { Deployment } from '../deployments/deployment.ts';
 import { advance, changeDeployment, getDeployment, tell } from '../deployments/store.ts';
-import type { WorkflowPorts } from '../ports/ports.ts';
+import type { BuildRequest } from '../ports/builder.ts';
+import type { Policy, WorkflowPorts } from '../ports/ports.ts';
 import { Problem, StepFailed } from '../runtime/errors.ts';
 import { passBuildTurn } from './build-turns.ts';
 import { getWanted, stillWanted, type DeploymentInput, type Step } from './step.ts';
@@ -92,6 +93,7 @@ async function openBuild(ports: WorkflowPorts, deployment: Deployment) {
     fetchPolicy: ports.policy.fetch,
   };
   const { kind, spec } = planBuild(wish);
+  const json = specJson(spec, ports.policy);
   const fingerprint = fingerprintOf(deployment.settings, deployment.commit);
   await createBuild(ports.records, {
     id: buildId,
@@ -116,9 +118,18 @@ async function openBuild(ports: WorkflowPorts, deployment: Deployment) {
     id: buildId,
     app: deployment.app,
     kind,
-    spec: JSON.stringify(spec),
+    spec: json,
     timeoutMinutes: Math.max(5, Math.ceil(spec.timeoutSeconds / 60)),
   };
+}
+
+/** Nothing is written down yet when a spec turns out to be longer than a build here can be told. */
+function specJson(spec: BuildRequest['spec'], { builds }: Policy): string {
+  const json = JSON.stringify(spec);
+  const [bytes, most] = [Buffer.byteLength(json), builds?.mostSpecBytes ?? Infinity];
+  if (bytes <= most) return json;
+  const how = 'shorten the build arguments, the command or the URL';
+  throw new StepFailed('BuildFailed', `The build would be told ${bytes} bytes, and takes ${most}: ${how}`);
 }
 
 async function nextBuildId(ports: WorkflowPorts, deployment: Deployment): Promise<string> {
