@@ -69,17 +69,21 @@ export async function listApps(
   return { items: page.items.map(({ value }) => value), next: page.next ?? null };
 }
 
-/** Every app whose source is the repository of that identity (`repoIdentity`). */
+/**
+ * Every app whose source is the repository of that identity (`repoIdentity`), as it is now: the index only says which to
+ * look at, and may be behind by a moment. So an app that was registered within the last second or so may be missed; one
+ * that was changed is never seen as it was before.
+ */
 export async function findAppsByRepository(records: Records, identity: string): Promise<readonly AppRecord[]> {
-  const found: AppRecord[] = [];
+  const found: (AppRecord | undefined)[] = [];
   let after: string | undefined;
   do {
     const query = { partition: repositoryPartition(identity), index: 'lookup', ...(after ? { after } : {}) } as const;
     const page = await records.list<AppRecord>(query);
-    found.push(...page.items.map(({ value }) => value));
+    found.push(...(await Promise.all(page.items.map(async ({ value }) => await findApp(records, value.id)))));
     after = page.next;
   } while (after !== undefined);
-  return found;
+  return found.filter((record) => record !== undefined).filter((record) => repositoryOf(record) === identity);
 }
 
 /**
@@ -110,12 +114,16 @@ function repositoryPartition(identity: string): string {
   return `repository/${identity}`;
 }
 
-function indexesOf({ id, app }: AppRecord): IndexEntries {
-  const repository = app.source && parseRepoUrl(app.source.repoUrl);
+function indexesOf(record: AppRecord): IndexEntries {
+  const repository = repositoryOf(record);
   return {
-    list: { partition: allApps, sort: id },
-    ...(repository ? { lookup: { partition: repositoryPartition(repository.identity), sort: id } } : {}),
+    list: { partition: allApps, sort: record.id },
+    ...(repository === undefined ? {} : { lookup: { partition: repositoryPartition(repository), sort: record.id } }),
   };
+}
+
+function repositoryOf({ app }: AppRecord): string | undefined {
+  return app.source && parseRepoUrl(app.source.repoUrl)?.identity;
 }
 
 async function findStored(records: Records, id: string): Promise<Stored<AppRecord> | undefined> {

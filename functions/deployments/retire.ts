@@ -36,7 +36,10 @@ export async function retireApp(
   const retirement = { app: record.id, actor: input.actor, at: ports.clock() };
   const key = retirementKey(record.id);
   const indexes = { open: { partition: retirements, sort: record.id } };
-  await ports.records.create<Retirement>(key, retirement, { indexes });
+  const stored = await ports.records.find<Retirement>(key);
+  // One that is there may be of an app of that name before this one, and then says nothing about this one.
+  if (stored && stored.value.at < record.createdAt) await ports.records.replace(stored, retirement, { indexes });
+  else if (!stored) await ports.records.create(key, retirement, { indexes });
   try {
     await finishRetirement(ports, retirement);
     return 'gone';
@@ -87,6 +90,7 @@ export async function changeApp(
 ): Promise<{ record: AppRecord; created: boolean }> {
   const before = await findApp(ports.records, input.id);
   if (before) {
+    await refuseRetiring(ports, before);
     const after = parseApp(input.input, ports.policy);
     const kept = new Set(refsOf(input.id, after).map(placeOf));
     const refs = refsOf(input.id, before.app).filter((ref) => !kept.has(placeOf(ref)));
@@ -97,6 +101,13 @@ export async function changeApp(
     await vacate(ports, { ...parts, actor: input.actor });
   }
   return await applyApp(ports, input);
+}
+
+/** What is changed of an app that is to go would go with it. */
+async function refuseRetiring({ records }: Pick<ApiPorts, 'records'>, { id, createdAt }: AppRecord): Promise<void> {
+  const stored = await records.find<Retirement>(retirementKey(id));
+  if (stored && stored.value.at >= createdAt)
+    throw new Problem('conflict', `The app ${id} is being deleted; register it again when it is gone`);
 }
 
 /** What of an app goes. */

@@ -185,6 +185,21 @@ describe('findAppsByRepository', () => {
     await removeApp(ports, api);
     expect(await ids()).toEqual([]);
   });
+
+  it('tells apps as they are now, though the index is behind: changed, moved or gone', async () => {
+    const path = `acme/${web}`;
+    const source = sourced(`https://github.com/${path}`);
+    for (const id of [web, api, `${web}-2`]) await apply(id, source);
+    const query = { partition: `repository/github.com/${path}`, index: 'lookup' } as const;
+    const behind = await ports.records.list(query);
+    expect(behind.items).toHaveLength(3);
+    const late = { ...ports.records, list: async () => behind } as unknown as typeof ports.records;
+    await apply(web, { ...source, runtime: { ...source.runtime, env: { CHANGED: 'yes' } } });
+    await apply(api, sourced(`https://github.com/${path}-new`));
+    await removeApp(ports, `${web}-2`);
+    const found = await findAppsByRepository(late, `github.com/${path}`);
+    expect(found.map(({ id, app }) => [id, app.runtime.env])).toEqual([[web, { CHANGED: 'yes' }]]);
+  });
 });
 
 describe('removeApp', () => {

@@ -370,6 +370,38 @@ describe('an app that changes', () => {
     expect(await findApp(cloud.ports.records, 'web')).toBeUndefined();
   });
 
+  it('and is being deleted takes no change, which would go with it', async () => {
+    const { fleet } = cloud.fleet;
+    const retire = fleet.retire.bind(fleet);
+    fleet.retire = async () => await Promise.reject(new Problem('busy', '1 task still drains'));
+    await retireApp(cloud.ports, { app: 'web', force: true, actor: 'ann' });
+    const change = { id: 'web', input: twoTargets, force: true, actor: 'ann' };
+    await expect(changeApp(cloud.ports, change)).rejects.toMatchObject({ kind: 'conflict' });
+    fleet.retire = retire;
+    await reconcile(cloud.ports);
+    expect((await changeApp(cloud.ports, change)).created).toBe(true);
+    expect((await changeApp(cloud.ports, { ...change, input: { ...twoTargets, health: {} } })).created).toBe(false);
+  });
+
+  it('and is deleted again after it was made anew goes, though what began before was never cleared', async () => {
+    const { fleet } = cloud.fleet;
+    const retire = fleet.retire.bind(fleet);
+    const killed = async () => await Promise.reject(new Error('the process was killed'));
+    const lost = async () => {
+      fleet.retire = killed;
+      await expect(retireApp(cloud.ports, { app: 'web', force: true, actor: 'ann' })).rejects.toThrow('killed');
+      fleet.retire = retire;
+    };
+    await lost();
+    await removeApp(cloud.ports, 'web');
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    await cloud.apply('web', twoTargets);
+    await lost();
+    await reconcile(cloud.ports);
+    expect(await findApp(cloud.ports.records, 'web')).toBeUndefined();
+    expect((await cloud.ports.records.list({ partition: 'apps/retiring', index: 'open' })).items).toEqual([]);
+  });
+
   it('and is made anew is not deleted by who began before', async () => {
     const { fleet } = cloud.fleet;
     fleet.retire = async () => await Promise.reject(new Error('the process was killed'));
