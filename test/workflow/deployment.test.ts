@@ -92,6 +92,14 @@ describe('a deployment', () => {
     expect((await listDeployments(cloud.ports.records, { status: 'succeeded' })).items).toHaveLength(1);
   });
 
+  it('that fails in its first wave begins no other', async () => {
+    cloud.script.fleet = () => ({ ends: 'failed', reason: 'task exited with code 1' });
+    const done = await cloud.settled((await deploy(commitOf('a'))).id);
+    expect(done.state).toMatchObject({ status: 'rolled_back', reason: 'one: task exited with code 1' });
+    expect(cloud.fleet.calls.filter((call) => call.startsWith('start'))).toEqual([expect.stringMatching(/^start one/)]);
+    expect(done.timeline.filter(({ target }) => target === 'two')).toEqual([]);
+  });
+
   it('that a task fails in its bake time is rolled back', async () => {
     await cloud.apply('web', {
       ...twoTargets,
