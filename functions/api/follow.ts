@@ -8,13 +8,15 @@ export type FollowClock = { readonly clock: () => EpochMs; readonly sleep: Sleep
 
 export type FollowOptions = FollowClock & {
   readonly waitSeconds: number;
-  /** Between two reads; default 200. */
+  /** Between the first two reads, later up to three times as much: each read may be paid for. Default 200. */
   readonly everyMs?: number | undefined;
   /** Fires when the client has gone away or the server closes: whoever waits is let go at once. */
   readonly signal: AbortSignal;
 };
 
 const defaultEveryMs = 200;
+/** Between two reads there is a quarter more each time, up to this many times the first pause. */
+const growth = { by: 1.25, most: 3 };
 
 /**
  * A long poll: reads until there is news or the time is up, and gives what the last read found.
@@ -26,11 +28,13 @@ export async function follow<T>(
   { clock, sleep, waitSeconds, signal, everyMs = defaultEveryMs }: FollowOptions,
 ): Promise<T> {
   const until = clock() + waitSeconds * 1000;
+  let pauseMs = everyMs;
   for (;;) {
     const page = await read();
     const leftMs = until - clock();
     if (hasNews(page) || leftMs <= 0 || signal.aborted) return page;
-    await sleep(Math.min(everyMs, leftMs), signal);
+    await sleep(Math.min(pauseMs, leftMs), signal);
+    pauseMs = Math.min(pauseMs * growth.by, everyMs * growth.most);
     if (signal.aborted) return page;
   }
 }
