@@ -37,8 +37,8 @@ export function arnsOf(
     logGroup,
     stateMachine: arn('states', `stateMachine:${machine}`),
     executions: arn('states', `execution:${machine}:*`),
-    /** By which events AWS tells Step Functions that a build has ended; one rule for all state machines of an account. */
-    buildEndsRule: arn('events', 'rule/StepFunctionsGetEventsForCodeBuildStartBuildRule'),
+    /** By which events AWS tells Step Functions that a build has ended; one rule for all state machines of an account. `Event`, not `Events`: https://docs.aws.amazon.com/step-functions/latest/dg/connect-codebuild.html */
+    buildEndsRule: arn('events', 'rule/StepFunctionsGetEventForCodeBuildStartBuildRule'),
     workflowFunction: arn('lambda', `function:${functionName(prefix, 'workflow')}:${liveAlias}`),
     functionLogs: (name: FunctionName) => logGroup(functionLogGroup(prefix, name)),
     secrets: (path: string) => arn('secretsmanager', `secret:${secretName(prefix, path)}`),

@@ -13,6 +13,8 @@ export function buildGrants(arns: Arns, assetBucketArn: string): readonly Grant[
       because:
         'The agent is there under the digest of its version; a build that is queued during an upgrade has the old one.',
     },
+    // What CodeBuild asks of a source's bucket before it reads from it: https://docs.aws.amazon.com/codebuild/latest/userguide/setting-up-service-role.html
+    { by: 'service', actions: ['s3:GetBucketAcl', 's3:GetBucketLocation'], on: [assetBucketArn] },
   ];
 }
 
