@@ -135,11 +135,14 @@ const noArtifacts = {
 };
 
 function buildEnvironment({ environment, settings }: ControlBuildsOptions): Readonly<Record<string, string>> {
+  const { buildKitImage, sbomScanner } = settings.builds;
   return {
     ...environment,
     SLUICE_AGENT: agentFileName,
     SLUICE_WORK: '/tmp/sluice-work',
     SLUICE_PREFIX: settings.prefix,
+    ...(buildKitImage === undefined ? {} : { SLUICE_BUILDKIT_IMAGE: buildKitImage }),
+    ...(sbomScanner === undefined ? {} : { SLUICE_SBOM_SCANNER: sbomScanner }),
   };
 }
 

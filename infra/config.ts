@@ -1,9 +1,17 @@
-import { Problem, type Issue } from '../functions/runtime/errors.ts';
-import { prefixPattern } from '../functions/runtime/aws-names.ts';
+import { Problem } from '../functions/runtime/errors.ts';
+import { issuesOf } from './config-rules.ts';
 
+// Lists, as CDK reads the configuration without a compiler: what does not compile is refused in a sentence as well.
+export const architectures = ['arm64', 'x86_64'] as const;
 /** The processors on which images are built, and so on which they run: a service's tasks must have the same. */
-export type Architecture = 'arm64' | 'x86_64';
-export type BuildSize = 'small' | 'medium' | 'large';
+export type Architecture = (typeof architectures)[number];
+export const buildSizes = ['small', 'medium', 'large'] as const;
+export type BuildSize = (typeof buildSizes)[number];
+export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof logLevels)[number];
+/** What CloudWatch accepts. */
+export const logDays = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653] as const;
+export type LogDays = (typeof logDays)[number];
 
 /**
  * One installation of Sluice: what a platform team decides. Everything has a default but the prefix; what is left out
@@ -21,7 +29,7 @@ export type ControlPlaneConfig = {
   readonly throttle?: { readonly requestsPerSecond: number; readonly burst: number };
   /** How long logs are kept, in days. */
   readonly logDays?: LogDays;
-  readonly logLevel?: 'debug' | 'info' | 'warn' | 'error';
+  readonly logLevel?: LogLevel;
   /** Who is told by mail when an alarm goes off; the address must confirm AWS's first mail. */
   readonly alarmEmail?: string;
   /**
@@ -56,10 +64,11 @@ export type BuildConfig = {
   readonly queuedMinutes?: number;
   /** Builds run in this network, with a security group of their own; the subnets need a way out to the internet. */
   readonly vpc?: { readonly id: string; readonly subnetIds: readonly [string, ...string[]] };
+  /** The image of BuildKit by which images are built. Default: `moby/buildkit`, from Docker Hub, which counts pulls. */
+  readonly buildKitImage?: string;
+  /** The image that lists what an image holds; `none` leaves the list out. Default: Docker's own, from Docker Hub. */
+  readonly sbomScanner?: string;
 };
-
-/** What CloudWatch accepts. */
-export type LogDays = 1 | 3 | 5 | 7 | 14 | 30 | 60 | 90 | 120 | 150 | 180 | 365 | 400 | 545 | 731 | 1096 | 1827 | 3653;
 
 /** The configuration with every default in its place. */
 export type Settings = {
@@ -68,7 +77,7 @@ export type Settings = {
   readonly domain: Domain | undefined;
   readonly throttle: { readonly requestsPerSecond: number; readonly burst: number };
   readonly logDays: LogDays;
-  readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+  readonly logLevel: LogLevel;
   readonly alarmEmail: string | undefined;
   readonly concurrency: {
     readonly api: number | undefined;
@@ -82,6 +91,8 @@ export type Settings = {
     readonly concurrent: number | undefined;
     readonly queuedMinutes: number;
     readonly vpc: BuildConfig['vpc'];
+    readonly buildKitImage: string | undefined;
+    readonly sbomScanner: string | undefined;
   };
   readonly accessLogBucket: string | undefined;
   readonly clusters: readonly string[];
@@ -117,101 +128,10 @@ export function settingsOf(config: ControlPlaneConfig): Settings {
       concurrent: builds.concurrent,
       queuedMinutes: builds.queuedMinutes ?? 60,
       vpc: builds.vpc,
+      buildKitImage: builds.buildKitImage,
+      sbomScanner: builds.sbomScanner,
     },
     accessLogBucket: config.accessLogBucket,
     clusters: config.clusters ?? [],
   };
-}
-
-type Rule = readonly [field: string, isRight: boolean, expected: string];
-
-function issuesOf(config: ControlPlaneConfig): readonly Issue[] {
-  const rules = [
-    ...placeRules(config),
-    ...limitRules(config),
-    ...domainRules(config.domain),
-    ...buildRules(config.builds),
-  ];
-  return rules.flatMap(([field, isRight, expected]) => (isRight ? [] : [{ field, expected }]));
-}
-
-function placeRules({ prefix, account, region, alarmEmail, accessLogBucket, clusters }: ControlPlaneConfig): Rule[] {
-  return [
-    ['prefix', prefixPattern.test(prefix), '1 to 16 lower-case letters, digits and inner dashes, a letter first'],
-    ['account', account === undefined || /^\d{12}$/.test(account), 'the 12 digits of an AWS account'],
-    ['region', region === undefined || /^[a-z]{2}(-[a-z]+)+-\d$/.test(region), 'an AWS region, as eu-central-1'],
-    ['region', (account === undefined) === (region === undefined), 'account and region together, or neither'],
-    ['alarmEmail', alarmEmail === undefined || /^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(alarmEmail), 'an e-mail address'],
-    [
-      'accessLogBucket',
-      accessLogBucket === undefined || /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(accessLogBucket),
-      'the name of a bucket',
-    ],
-    ...(clusters ?? []).map((name, index): Rule => [
-      `clusters[${index}]`,
-      /^[\w-]{1,255}$/.test(name),
-      'the name of a cluster, not its ARN',
-    ]),
-  ];
-}
-
-function limitRules({ throttle, concurrency = {} }: ControlPlaneConfig): Rule[] {
-  const shares = Object.entries(concurrency).filter(([, share]) => share !== undefined && share !== 'shared');
-  return [
-    ['throttle.requestsPerSecond', isCount(throttle?.requestsPerSecond, 10_000), 'a whole number from 1 to 10000'],
-    ['throttle.burst', isCount(throttle?.burst, 5000), 'a whole number from 1 to 5000'],
-    ...shares.map(([name, share]): Rule => [
-      `concurrency.${name}`,
-      isCount(Number(share), 1000),
-      'a whole number from 1 to 1000',
-    ]),
-  ];
-}
-
-function domainRules(domain: Domain | undefined): Rule[] {
-  if (!domain) return [];
-  const host = /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/;
-  const { name, hostedZone } = domain;
-  const certificate = 'certificateArn' in domain ? domain.certificateArn : undefined;
-  return [
-    ['domain.name', host.test(name), 'a host name in lower case, without scheme and path'],
-    [
-      'domain.certificateArn',
-      certificate === undefined || /^arn:aws[\w-]*:acm:[\w-]+:\d{12}:certificate\/[\w-]+$/.test(certificate),
-      'the ARN of a certificate in ACM',
-    ],
-    ['domain', certificate !== undefined || hostedZone !== undefined, 'a certificateArn, a hostedZone, or both'],
-    [
-      'domain.hostedZone.id',
-      !hostedZone || /^Z[A-Z0-9]{1,31}$/.test(hostedZone.id),
-      'the id of a hosted zone, as Z0ABC',
-    ],
-    [
-      'domain.hostedZone.name',
-      !hostedZone || (host.test(hostedZone.name) && (name === hostedZone.name || name.endsWith(`.${hostedZone.name}`))),
-      'the zone in which domain.name lies',
-    ],
-  ];
-}
-
-function buildRules(builds: BuildConfig | undefined): Rule[] {
-  const { concurrent, queuedMinutes, vpc } = builds ?? {};
-  return [
-    ['builds.concurrent', isCount(concurrent, 1000), 'a whole number from 1 to 1000'],
-    [
-      'builds.queuedMinutes',
-      queuedMinutes === undefined || (queuedMinutes >= 5 && isCount(queuedMinutes, 480)),
-      'a whole number of minutes from 5 to 480',
-    ],
-    ['builds.vpc.id', !vpc || /^vpc-[0-9a-f]{8,17}$/.test(vpc.id), 'the id of a VPC'],
-    ...(vpc?.subnetIds ?? []).map((id, index): Rule => [
-      `builds.vpc.subnetIds[${index}]`,
-      /^subnet-[0-9a-f]{8,17}$/.test(id),
-      'the id of a subnet',
-    ]),
-  ];
-}
-
-function isCount(value: number | undefined, max: number): boolean {
-  return value === undefined || (Number.isInteger(value) && value >= 1 && value <= max);
 }

@@ -22,6 +22,8 @@ describe('the configuration', () => {
         concurrent: undefined,
         queuedMinutes: 60,
         vpc: undefined,
+        buildKitImage: undefined,
+        sbomScanner: undefined,
       },
       accessLogBucket: undefined,
       clusters: [],
@@ -73,6 +75,21 @@ describe('the configuration', () => {
 
   it.each(wrong)('with %s is refused in a sentence', (_name, config, sentence) => {
     expect(() => settingsOf({ prefix: 'sluice', ...config })).toThrow(sentence);
+  });
+
+  // CDK reads it without a compiler, which would refuse each of these.
+  it.each([
+    ['a number of days that CloudWatch does not know', { logDays: 31 }, 'logDays: expected one of 1, 3, 5'],
+    ['a level that is none', { logLevel: 'loud' }, 'logLevel: expected one of debug, info, warn, error'],
+    ['another processor', { builds: { architecture: 'x86' } }, 'builds.architecture: expected one of arm64, x86_64'],
+    ['another size', { builds: { imageSize: 'huge' } }, 'builds.imageSize: expected one of small, medium, large'],
+    ['another size of bundles', { builds: { bundleSize: 'XL' } }, 'builds.bundleSize: expected one of small'],
+    ['an image with a blank in its name', { builds: { buildKitImage: 'moby buildkit' } }, 'builds.buildKitImage'],
+    ['a misspelt field', { throttel: {} }, 'throttel: expected one of prefix, account'],
+    ['a misspelt field of builds', { builds: { size: 'large' } }, 'builds.size: expected one of architecture'],
+    ['a misspelt share', { concurrency: { events: 1 } }, 'concurrency.events: expected one of api'],
+  ] as const)('with %s is refused where nothing compiles it', (_name, config, sentence) => {
+    expect(() => settingsOf({ prefix: 'sluice', ...config } as ControlPlaneConfig)).toThrow(sentence);
   });
 
   it('names everything that is wrong at once', () => {
