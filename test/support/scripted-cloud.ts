@@ -31,7 +31,7 @@ export const twoTargets: AppInput = {
 
 /** The whole control plane on real records and the real workflow, over a fleet and a builder that do as they are told. */
 export async function scriptedCloud(clock: () => number = () => Date.now()) {
-  const stores = await openTestRecords();
+  const stores = await openTestRecords({ clock });
   const script: { fleet: FleetScript; build: BuildScript; beforeStep: (step: string) => void | Promise<void> } = {
     fleet: () => ({ ends: 'succeeded' }),
     build: () => 'succeeded',
