@@ -16,6 +16,11 @@ export const prices = {
   lambdaArm: { usd: 0.0000133334, per: 'GB-second on arm64', source: lambda },
   lambdaX86: { usd: 0.0000166667, per: 'GB-second on x86_64', source: lambda },
   trace: { usd: 5e-6, per: 'trace', source: 'https://aws.amazon.com/xray/pricing/' },
+  transition: { usd: 25e-6, per: 'state transition', source: 'https://aws.amazon.com/step-functions/pricing/' },
+  httpRequest: { usd: 1e-6, per: 'request', source: 'https://aws.amazon.com/api-gateway/pricing/' },
+  secretCall: { usd: 5e-6, per: 'call', source: 'https://aws.amazon.com/secrets-manager/pricing/' },
+  mediumBuildMinute: { usd: 0.01, per: 'minute', source: 'https://aws.amazon.com/codebuild/pricing/' },
+  writeUnit: { usd: 0.625e-6, per: 'write request unit', source: 'https://aws.amazon.com/dynamodb/pricing/on-demand/' },
   readUnit: { usd: 0.125e-6, per: 'read request unit', source: 'https://aws.amazon.com/dynamodb/pricing/on-demand/' },
   logByte: { usd: 0.5e-9, per: 'byte of log taken in', source: cloudWatch },
 } as const satisfies Record<string, Price>;

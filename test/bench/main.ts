@@ -97,3 +97,8 @@ if (wanted('cold-start')) {
     show({ name: '  its cold import, against hono with a DynamoDB client alone', unit: 'ms', ...goal }, againstBare);
   }
 }
+if (wanted('aws-deployment')) {
+  // It loads CDK, which the other measures do without.
+  const { benchAwsDeployment } = await import('./aws-deployment.ts');
+  for (const line of await benchAwsDeployment()) say(line);
+}
