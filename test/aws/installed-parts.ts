@@ -117,7 +117,7 @@ export function installedParts(installed: () => Installed): void {
       Runtime: 'nodejs24.x',
       Architectures: ['arm64'],
       Handler: `${name}.handler`,
-      TracingConfig: { Mode: 'Active' },
+      ...(name === 'reconcile' ? {} : { TracingConfig: { Mode: 'Active' } }),
       LoggingConfig: { LogGroup: functionLogGroup(prefix, name) },
       Environment: {
         Variables: {

@@ -12,7 +12,12 @@ const appOf = (id: string, environments: readonly object[]): AppRecord => {
     build: { kind: 'image' },
     environments: environments.map((environment) => ({ targets, ...environment })),
   };
-  return { id, app: parseApp(input, { source: { allowFile: false, ownRemote: undefined } }), createdAt: 0, updatedAt: 0 };
+  return {
+    id,
+    app: parseApp(input, { source: { allowFile: false, ownRemote: undefined } }),
+    createdAt: 0,
+    updatedAt: 0,
+  };
 };
 
 const web = appOf('web', [
