@@ -37,12 +37,16 @@ export const assumed = {
 } as const;
 
 const stepSeconds = 20;
-const drainSteps = 4;
+/** What may be otherwise: how many services, how many tasks each, and over how many steps an old task drains. */
+export type Deployed = { readonly targets: number; readonly tasks?: number; readonly drainSteps?: number };
 const commit = 'c'.repeat(40);
 
-export async function countAwsDeployment(targets: number, template: Template): Promise<AwsDeployment> {
+export async function countAwsDeployment(
+  { targets, tasks = 2, drainSteps = 4 }: Deployed,
+  template: Template,
+): Promise<AwsDeployment> {
   const names = Array.from({ length: targets }, (_, at) => `service-${at + 1}`);
-  const services = Object.fromEntries(names.map((name) => [name, 2]));
+  const services = Object.fromEntries(names.map((name) => [name, tasks]));
   const cloud = await awsCloud({
     services,
     buildSeconds: assumed.buildMinutes * 60,
@@ -74,10 +78,16 @@ export async function countAwsDeployment(targets: number, template: Template): P
 
 export async function benchAwsDeployment(): Promise<readonly string[]> {
   const template = await stackTemplate();
-  const three = await countAwsDeployment(3, template);
+  const three = await countAwsDeployment({ targets: 3 }, template);
   const grown: AwsDeployment[] = [];
-  for (const targets of [1, 10, 40]) grown.push(await countAwsDeployment(targets, template));
-  return [...toldDeployment(three), ...toldGrowth(grown)];
+  for (const targets of [1, 10, 40]) grown.push(await countAwsDeployment({ targets }, template));
+  const crowded = await countAwsDeployment({ targets: 3, tasks: 10 }, template);
+  const slow = await countAwsDeployment({ targets: 3, drainSteps: 15 }, template);
+  return [
+    ...toldDeployment(three),
+    `  with ten tasks a service ${toldCost(crowded)}; with old tasks that drain for 300 s ${toldCost(slow)}`,
+    ...toldGrowth(grown),
+  ];
 }
 
 function toldDeployment({ seconds, calls, transitions, invocations, events, units, costs }: AwsDeployment) {
@@ -92,6 +102,9 @@ function toldDeployment({ seconds, calls, transitions, invocations, events, unit
     `  ours ${dollarText(dollars)}, the build's own ${dollarText(build)}, ratio ${(dollars / build).toFixed(2)}  (goal ours ≤ $0.005: ${dollars <= 0.005 ? 'met' : 'missed'})`,
   ];
 }
+
+const toldCost = ({ transitions, costs }: AwsDeployment): string =>
+  `${transitions} state transitions, ours ${dollarText(dollarsOf(costs))}`;
 
 /** Per target, and against the one before: what grows faster than the targets is told by a ratio above 1. */
 function toldGrowth(grown: readonly AwsDeployment[]): readonly string[] {
