@@ -49,7 +49,7 @@ it('what an app may say fits what a build is told, with the longest names and re
     fetchPolicy: policy.fetch,
   });
   expect(Buffer.byteLength(JSON.stringify(spec))).toBeLessThanOrEqual(most);
-  expect(() => parseApp(appWith(room + 1), policy)).toThrow();
+  expect(() => parseApp(appWith(room + 1), policy)).toThrow('not valid');
 });
 
 it('a build that is told too much fails before it is started, with a sentence', async () => {
