@@ -27,7 +27,8 @@ export class ExampleStack extends Stack {
     const { prefix = 'sluice', vpc: given, ...rest } = props;
     super(scope, id, { description: 'An example of what an app team deploys with Sluice', ...rest });
     const vpc = given ?? (publicNetwork(this) as IVpc);
-    const cluster = new Cluster(this, 'Cluster', { vpc });
+    // By name, so that the app files of examples/hello know it.
+    const cluster = new Cluster(this, 'Cluster', { vpc, clusterName: `${prefix}-example` });
     acknowledge(cluster, noInsights);
     const loadBalancer = new ApplicationLoadBalancer(this, 'LoadBalancer', {
       vpc,
