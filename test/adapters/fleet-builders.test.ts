@@ -345,6 +345,8 @@ describe('why ECS gave up', () => {
     );
     expect(failureReason({ alarms: { triggeredAlarmNames: ['a', 'b'] } }, [task], 'new')).toBe('The alarms a, b rang');
     expect(failureReason({ rollback: { reason: 'By a person.' } }, [], 'new')).toBe('By a person.');
+    const long = failureReason(breaker, [{ ...task, stoppedReason: 'x'.repeat(5000) }], 'new');
+    expect(long.length, 'a deployment of 40 targets must fit its record').toBeLessThan(1100);
     expect(failureReason({ statusReason: 'Why.' }, [{ ...task, stoppedReason: 'Gone.' }], 'new')).toBe(
       'Why; the last task: Gone',
     );

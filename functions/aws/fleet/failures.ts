@@ -38,6 +38,9 @@ export function hasFailed(task: Task): boolean {
   return task.stopCode === 'ServiceSchedulerInitiated' && /health check/i.test(task.stoppedReason ?? '');
 }
 
+/** A deployment's record holds the reasons of up to 40 targets. */
+const maxEndCharacters = 1000;
+
 /** How a task ended, as a part of a sentence: `Essential container in task exited (web exited with code 7)`. Pure. */
 export function endOf(task: Task): string {
   const containers = (task.containers ?? []).flatMap(({ name, exitCode, reason }) => [
@@ -45,7 +48,8 @@ export function endOf(task: Task): string {
     ...(reason ? [`${name}: ${reason}`] : []),
   ]);
   const why = task.stoppedReason?.replace(/\.$/, '') || 'it stopped';
-  return containers.length > 0 ? `${why} (${containers.join(', ')})` : why;
+  const end = containers.length > 0 ? `${why} (${containers.join(', ')})` : why;
+  return end.slice(0, maxEndCharacters).toWellFormed();
 }
 
 function stoppedAt(task: Task): EpochMs {
