@@ -25,11 +25,14 @@ export type TaskOptions = {
   readonly logGroup: ILogGroup;
 };
 
-/** The family that the service runs, and in which the control plane registers. */
+/**
+ * The family that the service runs, and in which the control plane registers. Names may have dashes inside and no
+ * underscores: so no two services have one family, whatever they are called.
+ */
 export const serviceFamily = ({ prefix, app, environment, target }: ServiceSettings): string =>
-  [prefix, app, environment, target].join('-');
+  [prefix, app, environment, target].join('_');
 /** The family that says how tasks are to be; no service runs it. */
-export const templateFamily = (settings: ServiceSettings): string => `${serviceFamily(settings)}-template`;
+export const templateFamily = (settings: ServiceSettings): string => `${serviceFamily(settings)}_template`;
 
 /**
  * How the service's tasks are to be: what of it the stack decides. The control plane copies its newest revision, with

@@ -15,6 +15,7 @@ import { blobKey, imageRepository, secretName } from '../../functions/runtime/aw
 import { bundleInitCommand } from '../../functions/runtime/bundle-init.ts';
 import { DeployableService, type DeployableServiceProps } from '../../infra/deployable-service.ts';
 import { nodeImage, nameRules } from '../../infra/deployable-props.ts';
+import { serviceFamily, templateFamily } from '../../infra/deployable-task.ts';
 import { allows, trustOf } from './policy.ts';
 import { flat, outFolder, resourceOf, resourcesOf, statementsOf } from './stand-in.ts';
 
@@ -86,7 +87,7 @@ const attributes = (template: Template) =>
 describe('an update of the stack', () => {
   it('leaves what is deployed: the service names a family and no revision, and no number of tasks', () => {
     const service = ofService(make());
-    expect(service['TaskDefinition']).toBe('sluice-web-dev-main');
+    expect(service['TaskDefinition']).toBe('sluice_web_dev_main');
     expect(service).not.toHaveProperty('DesiredCount');
   });
 
@@ -100,13 +101,27 @@ describe('an update of the stack', () => {
       'First',
     );
     expect(after).toEqual(before);
-    expect(before.Family).toBe('sluice-web-dev-main');
+    expect(before.Family).toBe('sluice_web_dev_main');
+  });
+
+  it('is of no other service’s family, whatever the two are called', () => {
+    const names = [
+      { app: 'web', environment: 'dev', target: 'main-template' },
+      { app: 'web', environment: 'dev', target: 'main' },
+      { app: 'web-dev', environment: 'main', target: 'template' },
+      { app: 'web', environment: 'dev-main', target: 'template' },
+      { prefix: 'sluice-web', app: 'dev', environment: 'main', target: 'template' },
+    ];
+    const families = names
+      .map((given) => ({ prefix: 'sluice', ...given }))
+      .flatMap((given) => [serviceFamily(given as never), templateFamily(given as never)]);
+    expect(new Set(families).size).toBe(families.length);
   });
 
   it('brings what it changes in a family of its own, which both definitions name', () => {
     const template = make({ cpu: 1024, memory: 2048 });
     const { Family, Cpu, Memory, ...rest } = definition(template, 'Template');
-    expect({ Family, Cpu, Memory }).toEqual({ Family: 'sluice-web-dev-main-template', Cpu: '1024', Memory: '2048' });
+    expect({ Family, Cpu, Memory }).toEqual({ Family: 'sluice_web_dev_main_template', Cpu: '1024', Memory: '2048' });
     expect(tagsOf(rest)['sluice:template']).toBe(Family);
     expect(tagsOf(definition(template, 'First'))['sluice:template']).toBe(Family);
   });
@@ -127,8 +142,8 @@ describe('a deployment', () => {
   const registered = (template: Template, change: Partial<Revision>) =>
     registerInput({
       base: { taskDefinition: { ...(asEcs(definition(template, 'Template')) as object), revision: 7 } },
-      family: 'sluice-web-dev-main',
-      template: 'sluice-web-dev-main-template',
+      family: 'sluice_web_dev_main',
+      template: 'sluice_web_dev_main_template',
       ref: { app: 'web', environment: 'dev', target, domains: [] },
       rolloutId: 'd1/main',
       revision: { ...revision, ...change },
@@ -141,7 +156,7 @@ describe('a deployment', () => {
     const reference = `registry/web@sha256:${'1'.repeat(64)}`;
     const template = make({ cpu: 1024, memory: 2048, environmentVariables: { TABLE: 'of-the-stack', URL: 'x' } });
     const made = registered(template, { artifact: { ...revision.artifact, kind: 'image', reference } });
-    expect(made).toMatchObject({ family: 'sluice-web-dev-main', cpu: '1024', memory: '2048' });
+    expect(made).toMatchObject({ family: 'sluice_web_dev_main', cpu: '1024', memory: '2048' });
     const [container] = made.containerDefinitions ?? [];
     expect(container).toMatchObject({ name: 'web', image: reference, stopTimeout: 20 });
     expect(container?.command).toBeUndefined();
@@ -152,7 +167,7 @@ describe('a deployment', () => {
       URL: 'x',
       PORT: '3000',
     });
-    expect(made.tags).toContainEqual({ key: 'sluice:template', value: 'sluice-web-dev-main-template' });
+    expect(made.tags).toContainEqual({ key: 'sluice:template', value: 'sluice_web_dev_main_template' });
   });
 
   it('of a bundle tells the init container what to fetch, and the app how to start', () => {
