@@ -26,6 +26,12 @@ function rowsOf(markdown: string, head: string): readonly (readonly [string, str
   });
 }
 
+/** The anchors that GitHub gives a page's headings. */
+function headingsOf(markdown: string): readonly string[] {
+  const headings = [...markdown.matchAll(/^#+ (.+)$/gm)].map(([, text = '']) => text.toLowerCase());
+  return headings.map((text) => text.replaceAll(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-'));
+}
+
 type Node = {
   readonly properties?: Record<string, Node>;
   readonly items?: Node;
@@ -98,6 +104,14 @@ describe('the pages', () => {
       expect(globSync(link, { cwd: new URL(page, root).pathname.replace(/[^/]*$/, '') })).toHaveLength(1);
   });
 
+  it.each(pages)('%s leads to headings that are there', (page) => {
+    const anchors = [...read(page).matchAll(/\]\((?!https?:)([^)#]*)#([^)]+)\)/g)];
+    for (const [, path = '', anchor] of anchors) {
+      const target = path === '' ? page : new URL(path, new URL(page, root)).pathname.slice(root.pathname.length);
+      expect(headingsOf(read(target))).toContain(anchor);
+    }
+  });
+
   it('names rooms that are there', () => {
     const rooms = [...readme.matchAll(/\b(?:functions|local|buildspecs|cli|docs|scripts|test|bin)\/[\w/.-]*\w/g)];
     const missing = [...new Set(rooms.map(([path]) => path))].filter(
@@ -111,9 +125,11 @@ describe('the pages', () => {
       cwd: root,
     });
     const told = sources.map((path) => read(path)).join('\n');
-    const quoted = rowsOf(readme, '| what it says | what to do |').map(([text]) => text);
-    const ours = quoted.filter((text) => !text.endsWith("'s own)"));
-    expect(ours.length).toBeGreaterThan(10);
+    const here = rowsOf(readme, '| what it says | what to do |').map(([text]) => text);
+    const onAws = rowsOf(read('docs/aws.md'), '| what it says | what is missing |').map(([text]) => text);
+    expect(onAws.length).toBeGreaterThan(5);
+    const ours = [...here, ...onAws].filter((text) => !text.endsWith("'s own)"));
+    expect(ours.length).toBeGreaterThan(15);
     // A piece may begin or end with punctuation that stands in another string.
     const pieces = ours.flatMap((text) => text.split('…').map((piece) => piece.replaceAll(/^[\s(:]+|[\s():.]+$/g, '')));
     expect(pieces.filter((piece) => !told.includes(piece))).toEqual([]);
