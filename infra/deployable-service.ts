@@ -1,10 +1,12 @@
 import { CfnOutput, Duration, RemovalPolicy, Stack, Tags } from 'aws-cdk-lib';
+import type { Alarm } from 'aws-cdk-lib/aws-cloudwatch';
 import {
   AvailabilityZoneRebalancing,
   DeploymentControllerType,
   FargateService,
   PropagatedTagSource,
   TaskDefinitionRevision,
+  type CfnService,
   type FargateTaskDefinition,
 } from 'aws-cdk-lib/aws-ecs';
 import type { ApplicationLoadBalancer, ApplicationTargetGroup } from 'aws-cdk-lib/aws-elasticloadbalancingv2';
@@ -61,7 +63,7 @@ export class DeployableService extends Construct {
     this.targetGroup = front.targetGroup;
     this.loadBalancer = front.loadBalancer;
     const alarms = rolloutAlarms(this, settings, this.targetGroup);
-    this.service.enableDeploymentAlarms(alarms.map(({ alarmName }) => alarmName));
+    undoneBy(this.service, alarms);
     this.scale(settings);
     this.tag(settings);
     new CfnOutput(this, 'Target', {
@@ -87,6 +89,18 @@ export class DeployableService extends Construct {
     Tags.of(this).add(appTag, app);
     Tags.of(this).add(environmentTag, environment);
   }
+}
+
+/**
+ * As `enableDeploymentAlarms` does, which tells everybody who synthesises of a circle that there may be: these alarms
+ * look at the target group and never at the service.
+ */
+function undoneBy(service: FargateService, alarms: readonly Alarm[]): void {
+  (service.node.defaultChild as CfnService).addPropertyOverride('DeploymentConfiguration.Alarms', {
+    AlarmNames: alarms.map(({ alarmName }) => alarmName),
+    Enable: true,
+    Rollback: true,
+  });
 }
 
 function rollingService(scope: Construct, settings: ServiceSettings, first: FargateTaskDefinition): FargateService {
