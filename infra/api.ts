@@ -25,6 +25,8 @@ export class ControlApi extends Construct {
       apiName: settings.prefix,
       description: 'Sluice: the API and the webhook',
       createDefaultStage: false,
+      // Who gave it a name of its own wants no second door beside it.
+      disableExecuteApiEndpoint: settings.domain !== undefined,
       defaultIntegration: new HttpLambdaIntegration('Handler', handler),
     });
     acknowledge(this.httpApi, ownAuthorization);

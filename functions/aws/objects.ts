@@ -1,4 +1,4 @@
-import { DeleteObjectCommand, HeadBucketCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { DeleteObjectCommand, HeadBucketCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import type { Objects } from '../ports/objects.ts';
 import { wrongDigest } from '../ports/upload-parts.ts';
 import { Problem } from '../runtime/errors.ts';
@@ -7,7 +7,7 @@ import { isNamed } from './client.ts';
 import { digestOf, inParts, metered, newMeter } from './object-body.ts';
 import { bytesOf, findBlob, isConflict, sent, type ObjectsOptions } from './object-calls.ts';
 import { putBlobInParts } from './object-parts.ts';
-import { atBlob, deleteInput, putInput } from './object-requests.ts';
+import { atBlob, deleteInput, putInput, type At } from './object-requests.ts';
 import { signedGet, signedPut, type SigningOptions } from './object-urls.ts';
 import { transferObjects } from './object-uploads.ts';
 
@@ -114,9 +114,20 @@ async function putWhole({ client, bucket }: ObjectsOptions, digest: Digest, byte
       return;
     } catch (error) {
       if (!isConflict(error)) throw error;
-      if (await findBlob(client, at, digest)) return;
+      if (await isThere(client, at, digest)) return;
       if (attempt === putAttempts) throw contended(digest, error);
     }
+  }
+}
+
+/** Who may not list the bucket, as a build, is told 403 of what is not there (yet). */
+async function isThere(client: S3Client, at: At, digest: Digest): Promise<boolean> {
+  try {
+    return (await findBlob(client, at, digest)) !== undefined;
+  } catch (error) {
+    const { $metadata } = error as { readonly $metadata?: { readonly httpStatusCode?: number } };
+    if ($metadata?.httpStatusCode === 403) return false;
+    throw error;
   }
 }
 

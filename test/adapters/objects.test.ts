@@ -186,6 +186,16 @@ describe('objects on S3', () => {
       await expect(objects.put(other.digest, other.body())).rejects.toMatchObject({ kind: 'busy' });
     });
 
+    it('are put again by who may not list the bucket, and so is told 403 of what is not there', async () => {
+      const fates = [awsError('ConditionalRequestConflict', undefined, 409), awsError('Forbidden', undefined, 403)];
+      s3.before = () => {
+        const fate = fates.shift();
+        if (fate) throw fate;
+      };
+      expect(await objects.put(small.digest, small.body())).toEqual({ sizeBytes: 1000 });
+      expect(asked()).toEqual(['PutObject', 'HeadObject', 'PutObject']);
+    });
+
     it('are busy when the bytes are damaged on their way', async () => {
       s3.before = (operation, input) => {
         if (operation === 'PutObject') input.Body = Buffer.alloc(1000);

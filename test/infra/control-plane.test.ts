@@ -243,6 +243,7 @@ describe('the API', () => {
     });
     own.resourceCountIs('AWS::ApiGatewayV2::ApiMapping', 1);
     own.resourceCountIs('AWS::Route53::RecordSet', 0);
+    own.hasResourceProperties('AWS::ApiGatewayV2::Api', { DisableExecuteApiEndpoint: true });
     expect(own.toJSON()['Outputs']).toMatchObject({
       ApiUrl: { Value: 'https://sluice.example.com' },
       WebhookUrl: { Value: 'https://sluice.example.com/webhooks/github' },
