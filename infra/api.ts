@@ -26,7 +26,7 @@ export class ControlApi extends Construct {
       description: 'Sluice: the API and the webhook',
       createDefaultStage: false,
       // Who gave it a name of its own wants no second door beside it.
-      disableExecuteApiEndpoint: settings.domain !== undefined,
+      ...(settings.domain ? { disableExecuteApiEndpoint: true } : {}),
       defaultIntegration: new HttpLambdaIntegration('Handler', handler),
     });
     acknowledge(this.httpApi, ownAuthorization);
