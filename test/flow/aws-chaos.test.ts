@@ -368,8 +368,8 @@ it('whatever call is refused, lost or cut off, every deployment on ECS comes to 
   );
 }, 60_000);
 
-/** Each run of the tests cuts off at another sixth of the calls: all of them would take a minute. */
-const everyNth = 6;
+/** Each run of the tests cuts off at another twelfth of the calls: all of them would take a minute. */
+const everyNth = 12;
 
 const cancel: Action = { kind: 'cancel', nth: 0 };
 
