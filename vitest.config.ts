@@ -17,7 +17,7 @@ const project = (name: string, folders: readonly string[], testTimeout: number) 
 export default defineConfig({
   test: {
     // Most of the time is waiting (for a drain, a time limit, a container), so more run at once than there are cores.
-    maxWorkers: 6,
+    maxWorkers: 4,
     // Real servers, processes and containers on a machine that others load too: CI tries a red test twice more, and its
     // report counts the last answer. On a person's machine nothing is tried again.
     retry: process.env['CI'] ? 2 : 0,
