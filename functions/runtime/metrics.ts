@@ -82,14 +82,6 @@ export function prometheusMetrics(options: { standing: () => Promise<Standing>; 
   };
 }
 
-/** Metrics that nobody reads. */
-export const noMetrics: Metrics = {
-  httpRequest: () => {},
-  webhookDelivery: () => {},
-  deploymentEnded: () => {},
-  buildEnded: () => {},
-};
-
 type Series = ReturnType<typeof seriesIn>;
 
 function seriesIn(registry: Registry) {

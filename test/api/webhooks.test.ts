@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { deliveryShape, problemShape } from '../../functions/api/shapes.ts';
 import { openTestApi, webhookSecret } from '../support/api.ts';
+import { pushOf } from '../support/github-push.ts';
 
 let api: Awaited<ReturnType<typeof openTestApi>>;
 beforeEach(async () => {
@@ -19,26 +20,7 @@ afterEach(async () => {
   await api.close();
 });
 
-const push = JSON.stringify({
-  ref: 'refs/heads/main',
-  before: '0'.repeat(40),
-  after: 'a'.repeat(40),
-  created: false,
-  deleted: false,
-  forced: false,
-  repository: {
-    id: 1,
-    full_name: 'acme/web',
-    html_url: 'https://github.com/acme/web',
-    clone_url: 'https://github.com/acme/web.git',
-    ssh_url: 'git@github.com:acme/web.git',
-    git_url: 'git://github.com/acme/web.git',
-    pushed_at: 1_700_000_000,
-  },
-  pusher: { name: 'octocat' },
-  head_commit: { id: 'a'.repeat(40) },
-  commits: [],
-});
+const push = JSON.stringify(pushOf('a'.repeat(40), 1_700_000_000));
 
 function deliver(body: string, options: { event?: string; id?: string; secret?: string } = {}) {
   const signature = createHmac('sha256', options.secret ?? webhookSecret)

@@ -20,7 +20,7 @@ import { Problem } from '../../functions/runtime/errors.ts';
 import { silentLog } from '../../functions/runtime/log.ts';
 import { runStep } from '../../functions/workflow/steps.ts';
 import { localWorkflow, readDefinition } from '../../local/workflow.ts';
-import { awsFleet, stackDefinition } from '../support/aws-fleet.ts';
+import { awsFleet, stackDefinition, twoServices } from '../support/aws-fleet.ts';
 import { openTestRecords } from '../support/records.ts';
 import { awsError } from '../support/scripted-aws.ts';
 import { scriptedBuilder } from '../support/scripted-builder.ts';
@@ -40,22 +40,8 @@ class Killed extends Error {
 
 const writes = new Set(['RegisterTaskDefinition', 'UpdateService', 'StopServiceDeployment']);
 
-const appOf = (behaves: string, bakeSeconds: number): AppInput => ({
-  source: { repoUrl: 'https://github.com/acme/web' },
-  build: { kind: 'bundle' },
-  runtime: { command: ['node', 'server.mjs'], env: { BEHAVES: behaves } },
-  environments: [
-    {
-      name: 'dev',
-      branch: 'main',
-      targets: [
-        { name: 'one', cluster: 'main', service: 'one', container: 'web' },
-        { name: 'two', cluster: 'main', service: 'two', container: 'web', wave: 1 },
-      ],
-      rollout: { timeLimitSeconds: 3600, bakeSeconds },
-    },
-  ],
-});
+const appOf = (behaves: string, bakeSeconds: number): AppInput =>
+  twoServices(behaves, { timeLimitSeconds: 3600, bakeSeconds });
 
 /** The definition as AWS runs it, but for its pauses, which are the test's time and not ECS's. */
 async function hurried() {

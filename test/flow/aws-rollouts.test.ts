@@ -14,7 +14,7 @@ import type { Ports } from '../../functions/ports/ports.ts';
 import { silentLog } from '../../functions/runtime/log.ts';
 import { runStep } from '../../functions/workflow/steps.ts';
 import { localWorkflow, readDefinition } from '../../local/workflow.ts';
-import { awsFleet, stackDefinition, type AwsFleet } from '../support/aws-fleet.ts';
+import { awsFleet, stackDefinition, twoServices, type AwsFleet } from '../support/aws-fleet.ts';
 import { openTestRecords } from '../support/records.ts';
 import { scriptedBuilder } from '../support/scripted-builder.ts';
 import { until } from '../support/scripted-cloud.ts';
@@ -23,22 +23,8 @@ import { Killed } from '../support/scripted-ecs.ts';
 /** How the events of ECS reach whoever waits. */
 type Events = 'once' | 'twice' | 'never';
 
-const appOf = (behaves: string, rollout: object = {}): AppInput => ({
-  source: { repoUrl: 'https://github.com/acme/web' },
-  build: { kind: 'bundle' },
-  runtime: { command: ['node', 'server.mjs'], env: { BEHAVES: behaves } },
-  environments: [
-    {
-      name: 'dev',
-      branch: 'main',
-      targets: [
-        { name: 'one', cluster: 'main', service: 'one', container: 'web' },
-        { name: 'two', cluster: 'main', service: 'two', container: 'web', wave: 1 },
-      ],
-      rollout: { timeLimitSeconds: 86_400, ...rollout },
-    },
-  ],
-});
+const appOf = (behaves: string, rollout: object = {}): AppInput =>
+  twoServices(behaves, { timeLimitSeconds: 86_400, ...rollout });
 
 /** The whole workflow with the fleet of AWS on the scripted ECS; each look at it lets ECS take one step. */
 async function awsCloud(options: { readonly events?: Events } = {}) {

@@ -1,3 +1,4 @@
+import type { AppInput } from '../../functions/apps/schema.ts';
 import type { RegisterTaskDefinitionCommandInput, TaskDefinition } from '@aws-sdk/client-ecs';
 import { apiFleet } from '../../functions/aws/fleet/api-fleet.ts';
 import { workflowFleet } from '../../functions/aws/fleet/workflow-fleet.ts';
@@ -138,3 +139,21 @@ export async function awsFleet(options: AwsFleetOptions = {}) {
 }
 
 export type AwsFleet = Awaited<ReturnType<typeof awsFleet>>;
+
+/** An app of two services in two waves; `behaves` says how the scripted tasks do, and makes each a revision of its own. */
+export const twoServices = (behaves: string, rollout: object): AppInput => ({
+  source: { repoUrl: 'https://github.com/acme/web' },
+  build: { kind: 'bundle' },
+  runtime: { command: ['node', 'server.mjs'], env: { BEHAVES: behaves } },
+  environments: [
+    {
+      name: 'dev',
+      branch: 'main',
+      targets: [
+        { name: 'one', cluster: 'main', service: 'one', container: 'web' },
+        { name: 'two', cluster: 'main', service: 'two', container: 'web', wave: 1 },
+      ],
+      rollout,
+    },
+  ],
+});

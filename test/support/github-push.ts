@@ -16,8 +16,8 @@ export function signedPush(push: {
   return { body, headers };
 }
 
-/** https://docs.github.com/en/webhooks/webhook-events-and-payloads#push */
-function pushOf(commit: string, pushedAt: number) {
+/** Its payload. https://docs.github.com/en/webhooks/webhook-events-and-payloads#push */
+export function pushOf(commit: string, pushedAt: number) {
   return {
     ref: 'refs/heads/main',
     before: '0'.repeat(40),

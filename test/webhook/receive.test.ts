@@ -4,7 +4,6 @@ import { applyApp } from '../../functions/apps/registry.ts';
 import { deployPush } from '../../functions/deployments/push.ts';
 import type { Workflow } from '../../functions/ports/workflow.ts';
 import { Problem } from '../../functions/runtime/errors.ts';
-import { noMetrics } from '../../functions/runtime/metrics.ts';
 import { receiveDelivery, type DeployPush } from '../../functions/webhook/receive.ts';
 import { openTestRecords } from '../support/records.ts';
 import { deliveryOf, pushOf, signatureOf } from './delivery-of.ts';
@@ -198,7 +197,8 @@ describe('a delivery and the deployments it makes', () => {
     fail: async () => true,
     ready: async () => {},
   };
-  const deploy: DeployPush = (input) => deployPush({ records, workflow, clock: () => 1, metrics: noMetrics }, input);
+  const metrics = { deploymentEnded: () => {}, buildEnded: () => {} };
+  const deploy: DeployPush = (input) => deployPush({ records, workflow, clock: () => 1, metrics }, input);
 
   it('fifty at once make each deployment once', async () => {
     const push = pushOf({ after: 'd'.repeat(40), head_commit: { id: 'd'.repeat(40) } });
