@@ -1,5 +1,5 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
-import type { BuildResult } from '../../functions/builds/spec.ts';
+import type { ArtifactResult } from '../../functions/builds/spec.ts';
 import type { PhaseTime } from '../../functions/ports/builder.ts';
 import type { CommitSha } from '../../functions/runtime/units.ts';
 import type { WorkFolder } from './work-folder.ts';
@@ -8,7 +8,7 @@ import type { WorkFolder } from './work-folder.ts';
 export type State = {
   readonly phases: readonly PhaseTime[];
   readonly source?: { readonly commit: CommitSha; readonly committedAtSeconds: number };
-  readonly artifact?: Pick<BuildResult, 'kind' | 'digest' | 'sizeBytes' | 'reference'>;
+  readonly artifact?: Pick<ArtifactResult, 'kind' | 'digest' | 'sizeBytes' | 'reference'>;
 };
 
 /** The state so far; empty before the first step. */

@@ -10,7 +10,14 @@ import type { BuildKind, BuildRequest } from '../ports/builder.ts';
 import { buildProjectName } from '../runtime/aws-names.ts';
 
 /** What is asked of CodeBuild and of CloudWatch Logs for builds, as pure values. */
-export const buildKinds = ['image', 'bundle', 'fetch', 'registry'] as const satisfies readonly BuildKind[];
+export const buildKinds = [
+  'image',
+  'bundle',
+  'fetch',
+  'registry',
+  'import',
+  'check',
+] as const satisfies readonly BuildKind[];
 
 /** The environment variable that says what a build is to do; with it a build is known as ours. */
 export const specVariable = 'SLUICE_SPEC';

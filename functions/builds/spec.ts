@@ -19,7 +19,9 @@ export type BuildSpec = {
     | { readonly kind: 'image'; readonly source: SourceSpec; readonly image: ImageSpec }
     | { readonly kind: 'bundle'; readonly source: SourceSpec; readonly bundle: BundleSpec }
     | { readonly kind: 'fetch'; readonly fetch: FetchSpec }
-    | { readonly kind: 'registry'; readonly registry: RegistrySpec };
+    | { readonly kind: 'registry'; readonly registry: RegistrySpec }
+    | { readonly kind: 'import'; readonly import: ImportSpec }
+    | { readonly kind: 'check'; readonly check: CheckSpec };
 };
 
 export type SourceSpec = {
@@ -54,18 +56,47 @@ export type FetchSpec = {
   readonly tag: string;
 };
 export type RegistrySpec = { readonly reference: string; readonly tag: string };
+/** An image whose blobs are in Objects; `manifest` is the blob that lists them all, see `manifest-lines.ts`. */
+export type ImportSpec = {
+  /** The OCI digest of its manifest, or index. */
+  readonly artifact: Digest;
+  readonly manifest: Digest;
+  readonly tag: string;
+};
+/** What is run on a committed artifact before it may be published; a command, an image, or a command in an image. */
+export type CheckSpec = {
+  readonly name: string;
+  readonly artifact: CheckedArtifact;
+  readonly command?: string;
+  readonly image?: string;
+};
+export type CheckedArtifact = {
+  readonly kind: 'image' | 'bundle' | 'ostree';
+  readonly digest: Digest;
+  readonly manifest: Digest;
+};
 
-/** What a build exports as `SLUICE_RESULT`: one line of JSON. */
-export const buildResultSchema = v.object({
+const digestSchema = v.custom<Digest>((value) => typeof value === 'string' && digestPattern.test(value));
+const phasesSchema = v.array(v.object({ name: v.string(), seconds: v.number() }));
+
+/** What a build of an artifact exports as `SLUICE_RESULT`: one line of JSON. */
+export const artifactResultSchema = v.object({
   kind: v.picklist(['image', 'bundle']),
-  digest: v.custom<Digest>((value) => typeof value === 'string' && digestPattern.test(value)),
+  digest: digestSchema,
   sizeBytes: v.pipe(v.number(), v.integer(), v.minValue(0)),
   /** What the fleet is told to run: for an image a reference by digest, for a bundle its digest. */
   reference: v.pipe(v.string(), v.minLength(1)),
   /** The commit that was built; left out where there was no source. */
   commit: v.optional(v.pipe(v.string(), v.regex(commitShaPattern))),
-  phases: v.array(v.object({ name: v.string(), seconds: v.number() })),
+  phases: phasesSchema,
 });
+export type ArtifactResult = v.InferOutput<typeof artifactResultSchema>;
+
+/** What a check exports; one that does not pass fails its build, and exports nothing. */
+export const checkResultSchema = v.object({ kind: v.literal('check'), passed: v.literal(true), phases: phasesSchema });
+export type CheckResult = v.InferOutput<typeof checkResultSchema>;
+
+export const buildResultSchema = v.variant('kind', [artifactResultSchema, checkResultSchema]);
 export type BuildResult = v.InferOutput<typeof buildResultSchema>;
 
 const text = (max: number) =>
@@ -100,6 +131,19 @@ const imageSpecSchema = v.strictObject({
   ),
   tag: tagSchema,
 });
+const checkSpecSchema = v.pipe(
+  v.strictObject({
+    name: idSchema,
+    artifact: v.strictObject({
+      kind: v.picklist(['image', 'bundle', 'ostree']),
+      digest: digestSchema,
+      manifest: digestSchema,
+    }),
+    command: v.exactOptional(text(32_768)),
+    image: v.exactOptional(checked(imageReferenceIssue)),
+  }),
+  v.check(({ command, image }) => command !== undefined || image !== undefined, 'a command, an image, or both'),
+);
 
 /**
  * The shape of a `BuildSpec`. The agent trusts nobody and checks again what the API has checked: a repository URL, ref
@@ -132,6 +176,11 @@ export const buildSpecSchema: v.GenericSchema<unknown, BuildSpec> = v.strictObje
       kind: v.literal('registry'),
       registry: v.strictObject({ reference: checked(imageReferenceIssue), tag: tagSchema }),
     }),
+    v.strictObject({
+      kind: v.literal('import'),
+      import: v.strictObject({ artifact: digestSchema, manifest: digestSchema, tag: tagSchema }),
+    }),
+    v.strictObject({ kind: v.literal('check'), check: checkSpecSchema }),
   ]),
 });
 

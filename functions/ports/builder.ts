@@ -2,7 +2,7 @@ import type { BuildSpec } from '../builds/spec.ts';
 import type { EpochMs } from '../runtime/units.ts';
 
 /** The buildspec that a build runs: `buildspecs/<kind>.yml`. */
-export type BuildKind = 'image' | 'bundle' | 'fetch' | 'registry';
+export type BuildKind = 'image' | 'bundle' | 'fetch' | 'registry' | 'import' | 'check';
 
 export type BuildRequest = { readonly kind: BuildKind; readonly spec: BuildSpec };
 

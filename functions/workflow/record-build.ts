@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import type { Artifact } from '../artifacts/artifact.ts';
 import { rememberArtifact, rememberFit } from '../artifacts/store.ts';
-import { buildResultSchema, type BuildResult } from '../builds/spec.ts';
+import { artifactResultSchema, type ArtifactResult } from '../builds/spec.ts';
 import { endBuild, getBuild, type Build } from '../builds/store.ts';
 import type { Deployment } from '../deployments/deployment.ts';
 import { changeDeployment, getDeployment, tell } from '../deployments/store.ts';
@@ -56,7 +56,7 @@ async function endOpen(ports: WorkflowPorts, build: Build, outcome: unknown): Pr
   });
 }
 
-async function endSucceeded(ports: WorkflowPorts, build: Build, result: BuildResult | undefined): Promise<Build> {
+async function endSucceeded(ports: WorkflowPorts, build: Build, result: ArtifactResult | undefined): Promise<Build> {
   const endedAt = ports.clock();
   if (!result) {
     const reason = 'The build ended well, but exported no result';
@@ -78,7 +78,7 @@ async function endSucceeded(ports: WorkflowPorts, build: Build, result: BuildRes
   return await endBuild(ports.records, build.id, { status: 'succeeded', endedAt, artifact: artifact.digest, phases });
 }
 
-function artifactOf(deployment: Deployment, made: { build: Build; result: BuildResult; at: number }): Artifact {
+function artifactOf(deployment: Deployment, made: { build: Build; result: ArtifactResult; at: number }): Artifact {
   const { build, result, at } = made;
   const { kind, digest, sizeBytes, reference, phases } = result;
   return {
@@ -93,7 +93,7 @@ function artifactOf(deployment: Deployment, made: { build: Build; result: BuildR
   };
 }
 
-function originOf({ request, settings }: Deployment, build: Build, result: BuildResult): Artifact['origin'] {
+function originOf({ request, settings }: Deployment, build: Build, result: ArtifactResult): Artifact['origin'] {
   const buildId = build.id;
   switch (request.kind) {
     case 'source': {
@@ -122,8 +122,8 @@ async function note(ports: WorkflowPorts, deployment: Deployment, text: string):
   );
 }
 
-function parseResult(json: string | undefined): BuildResult | undefined {
-  const parsed = v.safeParse(buildResultSchema, parseJson(json ?? ''));
+function parseResult(json: string | undefined): ArtifactResult | undefined {
+  const parsed = v.safeParse(artifactResultSchema, parseJson(json ?? ''));
   return parsed.success ? parsed.output : undefined;
 }
 

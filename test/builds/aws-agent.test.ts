@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import * as v from 'valibot';
 import { strangerOnCodeBuild, userIn } from '../../buildspecs/agent/code-build.ts';
-import { buildResultSchema } from '../../functions/builds/spec.ts';
+import { artifactResultSchema } from '../../functions/builds/spec.ts';
 import { makeAwsBuilds, processesOf, roleSecrets, type AwsBuilds } from '../support/aws-builds.ts';
 import { makeAwsEndpoint, type AwsEndpoint } from '../support/aws-endpoint.ts';
 import { bundleRequest, makeSource, type Repository } from '../support/builds.ts';
@@ -94,7 +94,7 @@ describe.skipIf(missing !== undefined)(`a build in CodeBuild${missing ? ` (skipp
     const { failure, exported, text } = await builds.run(bundle(`cp app.txt built.txt; ${stays}; ${stays}`));
     expect(failure, text).toBeUndefined();
     expect(await processesOf(stranger.uid)).toEqual([]);
-    const result = v.parse(buildResultSchema, JSON.parse(exported['SLUICE_RESULT'] ?? ''));
+    const result = v.parse(artifactResultSchema, JSON.parse(exported['SLUICE_RESULT'] ?? ''));
     const { path, body, headers, read } = stored();
     const sha256 = createHash('sha256').update(body);
     expect(path).toBe(`the-bucket/blobs/sha256/${result.digest.slice('sha256:'.length)}`);

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as v from 'valibot';
-import { buildResultSchema, type BuildSpec, type ImageSpec } from '../../functions/builds/spec.ts';
+import { artifactResultSchema, type BuildSpec, type ImageSpec } from '../../functions/builds/spec.ts';
 import { findEngine, type Engine } from '../../local/engine.ts';
 import { environmentOfTests, makeBuilds, makeSource, newBuildId, request, sourceSpec } from '../support/builds.ts';
 import type { Builds, Ended, Repository } from '../support/builds.ts';
@@ -63,7 +63,7 @@ describe.skipIf(!engine)(`images${without}`, () => {
     if ('fetch' in work) tags.add(work.fetch.tag);
     return await builds.run(request(work));
   }
-  const resultOf = (end: Ended) => v.parse(buildResultSchema, JSON.parse(end.exported['SLUICE_RESULT'] ?? ''));
+  const resultOf = (end: Ended) => v.parse(artifactResultSchema, JSON.parse(end.exported['SLUICE_RESULT'] ?? ''));
   const labelsOf = async (reference: string) =>
     JSON.parse(await run('image', 'inspect', '--format', '{{json .Config.Labels}}', reference)) as Record<
       string,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { buildResultSchema } from '../../functions/builds/spec.ts';
+import { artifactResultSchema } from '../../functions/builds/spec.ts';
 import type { Builder, BuildObservation, BuildRequest, LogLine } from '../../functions/ports/builder.ts';
 import * as v from 'valibot';
 
@@ -56,7 +56,7 @@ export function builderSuite(name: string, make: () => Promise<BuilderUnderTest>
       const end = await ended(request.spec.buildId);
       expect(end).toMatchObject({ status: 'succeeded', reason: '' });
       expect(end.phases.map((phase) => phase.name)).toEqual(['pre_build', 'build', 'post_build']);
-      const result = v.parse(buildResultSchema, JSON.parse(end.exported['SLUICE_RESULT'] ?? ''));
+      const result = v.parse(artifactResultSchema, JSON.parse(end.exported['SLUICE_RESULT'] ?? ''));
       expect(result).toMatchObject({ kind: 'bundle', reference: result.digest });
       expect(result.phases.map((phase) => phase.name)).toEqual(['fetch', 'command', 'archive', 'store']);
       expect(result.commit).toMatch(/^[0-9a-f]{40}$/);

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import * as v from 'valibot';
-import { buildResultSchema, type ImageSpec } from '../../functions/builds/spec.ts';
+import { artifactResultSchema, type ImageSpec } from '../../functions/builds/spec.ts';
 import type { RunResult } from '../../local/run-buildspec.ts';
 import { makeAwsBuilds, roleSecrets, type AwsBuilds } from '../support/aws-builds.ts';
 import { makeAwsEndpoint, type AwsEndpoint } from '../support/aws-endpoint.ts';
@@ -91,7 +91,7 @@ describe.skipIf(missing !== undefined)(`images of CodeBuild${missing ? ` (skippe
   }
   const resultOf = ({ exported, failure, text }: RunResult & { text: string }) => {
     expect(failure, text).toBeUndefined();
-    return v.parse(buildResultSchema, JSON.parse(exported['SLUICE_RESULT'] ?? ''));
+    return v.parse(artifactResultSchema, JSON.parse(exported['SLUICE_RESULT'] ?? ''));
   };
   /** The attestations of an index, by the predicate they make. */
   async function attestationsOf(digest: string) {

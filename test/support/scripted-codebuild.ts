@@ -27,7 +27,7 @@ export type Faults = {
 };
 
 export const scriptedPrefix = 'sluice-test';
-const kinds: readonly BuildKind[] = ['image', 'bundle', 'fetch', 'registry'];
+const kinds: readonly BuildKind[] = ['image', 'bundle', 'fetch', 'registry', 'import', 'check'];
 const statuses = {
   running: 'IN_PROGRESS',
   succeeded: 'SUCCEEDED',
