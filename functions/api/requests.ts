@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { nameSchema, secretNameSchema } from '../apps/schema.ts';
-import { refIssue } from '../apps/names.ts';
+import { refIssue, webUrlIssue } from '../apps/names.ts';
 import { imageReferenceIssue } from '../artifacts/image-reference.ts';
 import { statuses } from '../deployments/state.ts';
 import { digestPattern, type Digest } from '../runtime/units.ts';
@@ -72,7 +72,7 @@ export const deploymentBody = named(
       artifact: v.exactOptional(v.pipe(text(digestPattern, 'sha256: and 64 lower-case hex digits'), digest)),
       fetch: v.exactOptional(
         object({
-          url: without(fetchUrlIssue),
+          url: without(webUrlIssue),
           sha256: v.pipe(text(/^[0-9a-f]{64}$/i, '64 hex digits'), v.toLowerCase()),
         }),
       ),
@@ -105,14 +105,5 @@ export const scaleBody = named(
   }),
   [{ target: 'web', desiredCount: 3 }],
 );
-
-/** A URL is kept and shown with its deployment, so it must not hold a password. */
-function fetchUrlIssue(text: string): string | undefined {
-  const expected = 'an http or https URL of at most 2048 characters, without a user name, password or fragment';
-  if (text.length > 2048 || !URL.canParse(text)) return expected;
-  const { protocol, username, password, hash } = new URL(text);
-  const isPlain = username === '' && password === '' && hash === '';
-  return isPlain && (protocol === 'https:' || protocol === 'http:') ? undefined : expected;
-}
 
 export type DeploymentBody = v.InferOutput<typeof deploymentBody>;

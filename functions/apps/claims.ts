@@ -5,13 +5,13 @@ import type { EpochMs } from '../runtime/units.ts';
 import type { App } from './schema.ts';
 
 /**
- * What only one app can have: a port of the machine, a host name. Each is a record of its own, so that two apps that
+ * What only one app can have: a port of the machine, a host name, the name it has outside. Each is a record of its own, so that two apps that
  * want it at once find out by a conditional write.
  */
 export type Claim = { readonly app: string; readonly at: EpochMs };
 
 /** A place that an app's environments name, and the field that names it. */
-export type Place = { readonly kind: 'port' | 'domain'; readonly value: string; readonly field: string };
+export type Place = { readonly kind: 'port' | 'domain' | 'app-id'; readonly value: string; readonly field: string };
 
 /**
  * A claim is made before its app is written. One that its app does not have after this time was left behind by an
@@ -27,7 +27,8 @@ type Claiming = {
 };
 
 export function placesOf(app: App): readonly Place[] {
-  return app.environments.flatMap(({ domains, targets }, at) => [
+  const named: readonly Place[] = app.appId ? [{ kind: 'app-id', value: app.appId, field: 'appId' }] : [];
+  const places = app.environments.flatMap(({ domains, targets }, at) => [
     ...targets.flatMap(({ listenPort }, index): Place[] => {
       const field = `environments[${at}].targets[${index}].listenPort`;
       return listenPort === undefined ? [] : [{ kind: 'port', value: String(listenPort), field }];
@@ -36,6 +37,12 @@ export function placesOf(app: App): readonly Place[] {
       (value, index) => ({ kind: 'domain', value, field: `environments[${at}].domains[${index}]` }) as const,
     ),
   ]);
+  return [...named, ...places];
+}
+
+/** The app that has a place now; undefined when none has. */
+export async function findHolder(records: Records, place: Omit<Place, 'field'>): Promise<string | undefined> {
+  return (await records.find<Claim>(keyOf(place)))?.value.app;
 }
 
 /** Makes the places the app's own. Throws `Problem('conflict')` naming each that another app has; then none is claimed newly. */
@@ -71,7 +78,7 @@ export async function releasePlaces(
   }
 }
 
-const words = { port: 'port', domain: 'host name' } as const;
+const words = { port: 'port', domain: 'host name', 'app-id': 'name' } as const;
 
 async function claim(claiming: Claiming, app: string, place: Place): Promise<'made' | 'had' | { takenBy: string }> {
   const value: Claim = { app, at: claiming.now };
@@ -93,6 +100,6 @@ async function isAbandoned(claiming: Claiming, stored: Stored<Claim>, place: Pla
   return claiming.now - at > abandonedAfterMs && !(await claiming.uses(app, place));
 }
 
-function keyOf({ kind, value }: Place): RecordKey {
+function keyOf({ kind, value }: Omit<Place, 'field'>): RecordKey {
   return { partition: `${kind}/${value}`, sort: kind };
 }

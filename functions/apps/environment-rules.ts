@@ -17,6 +17,7 @@ export function environmentIssues(app: App): readonly Issue[] {
         capacityIssues(environment, target, index).map((issue) => within(at, issue)),
       ),
       ...targetNameIssues(environment, at),
+      ...buildIssues(environment, at),
     ]),
     ...placeIssues(environments),
   ];
@@ -74,6 +75,32 @@ function targetNameIssues({ targets }: Environment, at: number): readonly Issue[
     targets.map(({ name }, index) => ({ value: name, path: ['environments', at, 'targets', index, 'name'] })),
     'a name that no other target of the environment has',
   );
+}
+
+/** What belongs to builds by upload: they come into an environment without a parent, and only there are checked. */
+function buildIssues({ parent, promotion, checks = [], hooks = [] }: Environment, at: number): readonly Issue[] {
+  const names = (list: 'checks' | 'hooks', of: readonly { readonly name: string }[]) =>
+    repeated(
+      of.map(({ name }, index) => ({ value: name, path: ['environments', at, list, index, 'name'] })),
+      `a name that none of the other ${list} has`,
+    );
+  const without = checks.flatMap(({ command, image }, index) =>
+    command === undefined && image === undefined
+      ? [{ field: fieldPath(['environments', at, 'checks', index]), expected: 'a command, an image, or both' }]
+      : [],
+  );
+  const field = (name: string) => fieldPath(['environments', at, name]);
+  return [
+    ...names('checks', checks),
+    ...names('hooks', hooks),
+    ...without,
+    ...(parent === undefined && promotion !== undefined
+      ? [{ field: field('promotion'), expected: 'none, as the environment has no parent' }]
+      : []),
+    ...(parent !== undefined && checks.length > 0
+      ? [{ field: field('checks'), expected: `none, as what ${parent} has run was checked before` }]
+      : []),
+  ];
 }
 
 /** Ports and host names lead to one target and one environment. */

@@ -30,3 +30,12 @@ export function sourcePathIssue(path: string): string | undefined {
   if (path.split('/').includes('..') || /^[A-Za-z]:/.test(path)) return expected;
   return undefined;
 }
+
+/** The same for a URL that is read or called: it is kept and shown, so it must not hold a password. */
+export function webUrlIssue(text: string): string | undefined {
+  const expected = 'an http or https URL of at most 2048 characters, without a user name, password or fragment';
+  if (text.length > 2048 || !URL.canParse(text)) return expected;
+  const { protocol, username, password, hash } = new URL(text);
+  const isPlain = username === '' && password === '' && hash === '';
+  return isPlain && (protocol === 'https:' || protocol === 'http:') ? undefined : expected;
+}

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
-import { globIssue, refIssue, sourcePathIssue } from './names.ts';
+import { imageReferenceIssue } from '../artifacts/image-reference.ts';
+import { globIssue, webUrlIssue, refIssue, sourcePathIssue } from './names.ts';
 import { repoUrlIssue } from './repo-url.ts';
 
 /**
@@ -162,6 +163,28 @@ const hostName = v.pipe(
     'a host name in lower case',
   ),
 );
+/** What is run on a build by upload once it is committed, before it may be published. */
+const checkSchema = object({
+  name: word(40),
+  /** A shell command, run beside what was committed. */
+  command: v.optional(text(32_768)),
+  /** An image that is run with what was committed at `/artifact`; with `command`, that is run in it. */
+  image: v.optional(checked(imageReferenceIssue)),
+  /** Whether the build fails with it; else a failure is a warning. */
+  required: v.optional(v.boolean('true or false'), true),
+  /** Whether a failure waits for a person's review instead. */
+  reviewable: v.optional(v.boolean('true or false'), false),
+  timeoutMinutes: v.optional(between(0.01, 480), 10),
+});
+
+/** Who is told, by a signed request, when something was published here. */
+const hookSchema = object({
+  name: word(40),
+  url: checked(webUrlIssue),
+  /** The app's secret by which the requests are signed. */
+  secret: secretNameSchema,
+});
+
 const environmentSchema = object({
   name: word(32),
   /** Pushes to this branch are deployed here: a name, or a glob as `release/*`. */
@@ -182,9 +205,25 @@ const environmentSchema = object({
     v.maxLength(40, 'at most 40 targets'),
   ),
   rollout: v.optional(rolloutSchema, {}),
+  /** Whether what has succeeded in the parent comes here by itself. */
+  promotion: v.optional(v.picklist(['manual', 'automatic'], 'manual or automatic')),
+  checks: v.optional(
+    v.pipe(v.array(checkSchema, 'a list of checks'), v.maxLength(20, 'at most 20 checks')),
+  ),
+  hooks: v.optional(v.pipe(v.array(hookSchema, 'a list of hooks'), v.maxLength(20, 'at most 20 hooks'))),
 });
 
+/** How tools outside know an app, where that is not its id: `org.example.Hello`. */
+export const appIdSchema = v.pipe(
+  v.string('a string'),
+  v.regex(
+    /^(?=.{3,255}$)[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z_][A-Za-z0-9_-]*)+$/,
+    'a name with dots as org.example.Hello: letters, digits, dashes and underscores, no digit first in a part',
+  ),
+);
+
 export const appSchema = object({
+  appId: v.optional(appIdSchema),
   source: v.optional(sourceSchema),
   build: v.optional(buildSchema),
   runtime: v.optional(runtimeSchema, {}),
@@ -204,6 +243,8 @@ export type BuildSettings = NonNullable<App['build']>;
 export type Health = App['health'];
 export type Environment = App['environments'][number];
 export type Target = Environment['targets'][number];
+export type CheckSettings = NonNullable<Environment['checks']>[number];
+export type HookSettings = NonNullable<Environment['hooks']>[number];
 export type RolloutSettings = Environment['rollout'];
 /** What the fleet must know of an environment to roll a target of it. */
 export type RolloutPolicy = RolloutSettings & { readonly stickySessions: boolean };

@@ -23,6 +23,14 @@ export type Policy = {
   readonly builds?: { readonly mostSpecBytes: number };
 };
 
+/** A POST to somewhere outside. */
+export type OutgoingRequest = {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  readonly timeoutSeconds: number;
+};
+
 /** The six ports and what else comes from outside; wired once in an entry point. */
 export type Ports = {
   readonly records: Records;
@@ -31,6 +39,10 @@ export type Ports = {
   readonly builder: Builder;
   readonly fleet: Fleet;
   readonly workflow: Workflow;
+  /** The same port running `functions/workflow/job.asl.json`: its ids are those of jobs, as decimal text. */
+  readonly jobs: Workflow;
+  /** Calls a URL that an app names, once and without redirects; throws when there is no answer, or the host is refused. */
+  readonly send: (request: OutgoingRequest) => Promise<{ readonly status: number }>;
   readonly clock: () => EpochMs;
   /** A new id: time-ordered, unique (UUID version 7). */
   readonly newId: () => string;
@@ -45,7 +57,8 @@ export type Ports = {
  */
 export type ApiPorts = Pick<Ports, 'records' | 'clock' | 'newId' | 'log' | 'metrics' | 'policy'> & {
   readonly workflow: Pick<Ports['workflow'], 'start' | 'fail' | 'resume' | 'ready'>;
-  readonly objects: Pick<Ports['objects'], 'ready'>;
+  readonly jobs: Pick<Ports['jobs'], 'start'>;
+  readonly objects: Pick<Ports['objects'], 'ready' | 'find' | 'read' | 'put' | 'receive' | 'openUpload' | 'abandonUpload'>;
   readonly secrets: Pick<Ports['secrets'], 'write' | 'list' | 'remove' | 'ready'>;
   readonly builder: Pick<Ports['builder'], 'stop' | 'logs' | 'ready'>;
   readonly fleet: Pick<Ports['fleet'], 'view' | 'scale' | 'retire' | 'logs' | 'ready'>;
@@ -53,6 +66,7 @@ export type ApiPorts = Pick<Ports, 'records' | 'clock' | 'newId' | 'log' | 'metr
 /** What the one that looks every minute may ask: it begins workflows anew, stops builds, and ends what was to be retired. */
 export type ReconcilePorts = Pick<Ports, 'records' | 'clock' | 'log' | 'metrics'> & {
   readonly workflow: Omit<Ports['workflow'], 'ready'>;
+  readonly jobs: Pick<Ports['jobs'], 'start' | 'isRunning'>;
   readonly secrets: Pick<Ports['secrets'], 'list' | 'remove'>;
   readonly builder: Pick<Ports['builder'], 'stop'>;
   readonly fleet: Pick<Ports['fleet'], 'view' | 'retire'>;
@@ -63,7 +77,10 @@ export type EventPorts = Pick<Ports, 'records' | 'clock' | 'log' | 'metrics'> & 
 };
 export type WorkflowPorts = Pick<Ports, 'records' | 'clock' | 'newId' | 'log' | 'metrics' | 'policy'> & {
   readonly workflow: Pick<Ports['workflow'], 'start' | 'resume' | 'fail'>;
-  readonly secrets: Pick<Ports['secrets'], 'findVersion'>;
+  readonly jobs: Pick<Ports['jobs'], 'start'>;
+  readonly objects: Omit<Ports['objects'], 'ready' | 'openUpload' | 'receive' | 'downloadUrl' | 'uploadUrl'>;
+  readonly secrets: Pick<Ports['secrets'], 'findVersion' | 'read'>;
+  readonly send: Ports['send'];
   readonly builder: Pick<Ports['builder'], 'stop'>;
   readonly fleet: Pick<Ports['fleet'], 'view' | 'refuses' | 'startRollout' | 'observeRollout' | 'revertRollout'>;
 };
