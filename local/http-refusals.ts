@@ -76,6 +76,7 @@ function statusOf(code: string | undefined): RefusedStatus {
   return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
 }
 
-function isWithoutBody({ headers }: IncomingMessage): boolean {
+/** Whether a request says that nothing follows its header. */
+export function isWithoutBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0';
 }

@@ -1,11 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener, RequestError } from '@hono/node-server';
+import { methodWithin } from '../functions/api/query-method.ts';
 import { messageOf, Problem } from '../functions/runtime/errors.ts';
 import type { Log } from '../functions/runtime/log.ts';
 import { connectionsOf, type Connections } from './http-connections.ts';
 import { defaultLimits, type HttpLimits } from './http-limits.ts';
-import { refusal, refuseBroken, refuseLateBody } from './http-refusals.ts';
+import { isWithoutBody, refusal, refuseBroken, refuseLateBody } from './http-refusals.ts';
 
 export type HttpServerOptions = {
   readonly host: string;
@@ -80,6 +81,8 @@ function requestListener(
     }
     const leastBytes = isTransfer?.(request) ? limits.leastTransferBytes : undefined;
     refuseLateBody({ request, response }, { bodyMs: limits.bodyMs, leastBytes }, connections);
+    const { method = 'GET', url: path = '' } = request;
+    request.method = methodWithin({ method, path, hasBody: !isWithoutBody(request) });
     void toFetch(request, response);
   };
 }

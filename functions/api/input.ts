@@ -2,7 +2,7 @@ import type { Context, Input, MiddlewareHandler } from 'hono';
 import { resolver, uniqueSymbol } from 'hono-openapi';
 import type * as v from 'valibot';
 import { parseInput } from '../runtime/parse.ts';
-import { readJson } from './body.ts';
+import { readJson, type JsonLimits } from './body.ts';
 import type { ApiEnv } from './request-context.ts';
 
 type Schema = v.GenericSchema<unknown, unknown>;
@@ -13,13 +13,13 @@ type Parsed<T extends Target, S extends Schema> = Input & {
 };
 
 /** Parses the JSON body for `c.req.valid('json')`, and puts it into the OpenAPI document. */
-export function jsonBody<const S extends Schema>(schema: S, what: string) {
-  return body(schema, { what, optional: false });
+export function jsonBody<const S extends Schema>(schema: S, what: string, limits: JsonLimits = {}) {
+  return body(schema, { ...limits, what, optional: false });
 }
 
 /** The same for a body that may be left out; it then counts as `{}`. */
-export function optionalJsonBody<const S extends Schema>(schema: S, what: string) {
-  return body(schema, { what, optional: true });
+export function optionalJsonBody<const S extends Schema>(schema: S, what: string, limits: JsonLimits = {}) {
+  return body(schema, { ...limits, what, optional: true });
 }
 
 /** Parses the query for `c.req.valid('query')`; a parameter given twice is a list, and so refused where one is meant. */
@@ -43,10 +43,9 @@ export function path<const S extends Schema>(schema: S) {
   return Object.assign(parsed, { [uniqueSymbol]: { target: 'param', ...resolver(schema) } });
 }
 
-function body<const S extends Schema>(schema: S, { what, optional }: { what: string; optional: boolean }) {
-  const parsed = input<'json', S>('json', async (c) =>
-    parseInput(schema, (await readJson(c, { optional })) ?? {}, what),
-  );
+function body<const S extends Schema>(schema: S, options: JsonLimits & { what: string; optional: boolean }) {
+  const { what, optional } = options;
+  const parsed = input<'json', S>('json', async (c) => parseInput(schema, (await readJson(c, options)) ?? {}, what));
   const content = { 'application/json': { schema: resolver(schema, { options: { typeMode: 'input' } }) } };
   return Object.assign(parsed, { [uniqueSymbol]: { spec: { requestBody: { required: !optional, content } } } });
 }
@@ -55,7 +54,7 @@ function body<const S extends Schema>(schema: S, { what, optional }: { what: str
  * hono-openapi's own validator would answer a wrong body with a copy of it, and read bodies of any size; so only its
  * mark is used (by the callers), by which it finds what a route takes.
  */
-function input<T extends Target, S extends Schema>(
+export function input<T extends Target, S extends Schema>(
   target: T,
   read: (c: Context) => unknown,
 ): MiddlewareHandler<ApiEnv, string, Parsed<T, S>> {

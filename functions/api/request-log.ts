@@ -42,7 +42,8 @@ function routeOf(c: Context): string {
 
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'];
 
-/** A method is the caller's to invent, and must not become a label of its own. */
+/** A method is the caller's to invent, and must not become a label of its own; QUERY is what a GET with a body is here. */
 function knownMethod(method: string): string {
+  if (method === 'QUERY') return 'GET';
   return methods.includes(method) ? method : 'other';
 }

@@ -17,7 +17,9 @@ export function routingProblem(app: Hono<ApiEnv>): (c: Context<ApiEnv>) => Probl
     if (found.length === 0) return new Problem('not-found', 'There is no such path');
     const allowed = [...new Set(found.flatMap(withHead))].sort().join(', ');
     c.header('allow', allowed);
-    return new Problem('method-not-allowed', `This path takes ${allowed}`);
+    // Whoever sent a GET with a body would look in vain for what is wrong with a GET.
+    const without = c.req.method === 'QUERY' && found.includes('GET') ? ', and GET without a body' : '';
+    return new Problem('method-not-allowed', `This path takes ${allowed}${without}`);
   };
 }
 

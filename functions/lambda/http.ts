@@ -4,6 +4,7 @@ import type { Context } from 'hono';
 import { handle } from 'hono/aws-lambda';
 import type { ApiEnv } from '../api/request-context.ts';
 import type { createApi } from '../api/app.ts';
+import { methodWithin } from '../api/query-method.ts';
 
 export type HttpHandler = (
   event: APIGatewayProxyEventV2,
@@ -18,7 +19,7 @@ export function httpHandler(api: ReturnType<typeof createApi>): HttpHandler {
   const answer = handle(api);
   return async (event, context) =>
     (await answer(
-      withRequestId(event) as unknown as Parameters<typeof answer>[0],
+      asRequested(event) as unknown as Parameters<typeof answer>[0],
       context as unknown as Parameters<typeof answer>[1],
     )) as APIGatewayProxyStructuredResultV2;
 }
@@ -29,7 +30,14 @@ export function sourceAddress(c: Context<ApiEnv>): string {
   return requestContext?.http.sourceIp ?? 'unknown';
 }
 
-function withRequestId(event: APIGatewayProxyEventV2): APIGatewayProxyEventV2 {
-  const headers = { 'x-request-id': event.requestContext.requestId, ...event.headers };
-  return { ...event, headers };
+function asRequested({ body, ...event }: APIGatewayProxyEventV2): APIGatewayProxyEventV2 {
+  const { http, requestId } = event.requestContext;
+  const method = methodWithin({ method: http.method, path: event.rawPath, hasBody: Boolean(body) });
+  return {
+    ...event,
+    headers: { 'x-request-id': requestId, ...event.headers },
+    requestContext: { ...event.requestContext, http: { ...http, method } },
+    // No `Request` of these methods can have one; elsewhere it means nothing.
+    ...(body === undefined || method === 'GET' || method === 'HEAD' ? {} : { body }),
+  };
 }

@@ -1,5 +1,7 @@
+import { Hono } from 'hono';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
+import type { ApiEnv } from '../../functions/api/request-context.ts';
 import { httpHandler, sourceAddress } from '../../functions/lambda/http.ts';
 import { adminToken, openTestApi, webhookSecret } from '../support/api.ts';
 import { twoTargets as webApp } from '../support/scripted-cloud.ts';
@@ -63,6 +65,21 @@ describe('the API behind API Gateway', () => {
     expect(app.statusCode).toBe(201);
     const gone = await ask({ method: 'DELETE', path: '/api/v1/apps/web', headers: { authorization } });
     expect(gone).toMatchObject({ statusCode: 204, body: '' });
+  });
+});
+
+describe('a GET with a body behind API Gateway', () => {
+  const echo = new Hono<ApiEnv>().all('*', async (c) => c.text(`${c.req.method} ${await c.req.text()}`));
+  const said = async (options: EventOptions) => (await httpHandler(echo)(apiEvent(options), {} as Context)).body;
+
+  it.each([false, true])('is handed on as QUERY under /api/v1 (in base64: %s)', async (isBase64) => {
+    expect(await said({ path: '/api/v1/job/7', body: '{"log-offset":1}', isBase64 })).toBe('QUERY {"log-offset":1}');
+  });
+
+  it('stays a GET without one, and loses it elsewhere', async () => {
+    expect(await said({ path: '/api/v1/job/7' })).toBe('GET ');
+    expect(await said({ path: '/health', body: '{}' })).toBe('GET ');
+    expect(await said({ method: 'POST', path: '/api/v1/build', body: '{}' })).toBe('POST {}');
   });
 });
 

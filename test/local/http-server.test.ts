@@ -152,6 +152,37 @@ describe('the HTTP server', () => {
     expect(await streamed.json()).toEqual({ bytes: 100_000 });
   });
 
+  it('hands a GET with a body on as QUERY, under /api/v1 alone', async () => {
+    const app = new Hono().all('*', async (c) => c.text(`${c.req.method} ${await c.req.text()}.`));
+    const server = await serve(app);
+    const ask = async (path: string, rest: string) => {
+      const connection = await rawConnection(server.port);
+      connection.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${rest}`);
+      return (await connection.rest()).split('\r\n\r\n')[1];
+    };
+    const length = 'Content-Length: 2\r\n\r\n{}';
+    expect(await ask('/api/v1/job/7', length)).toBe('QUERY {}.');
+    expect(await ask('/api/v1/job/7', 'Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n')).toBe('QUERY {}.');
+    expect(await ask('/api/v1/job/7', 'Content-Length: 0\r\n\r\n')).toBe('GET .');
+    expect(await ask('/api/v1/job/7', '\r\n')).toBe('GET .');
+    expect(await ask('/health', length)).toBe('GET .');
+  });
+
+  it('keeps the connection whole behind a GET with a body, read or not', async () => {
+    const app = new Hono().all('*', (c) => c.text(`answer to ${c.req.method}.`));
+    const server = await serve(app);
+    const connection = await rawConnection(server.port);
+    const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}`;
+    connection.write(get('/api/v1/job/7'));
+    await connection.until(/answer to QUERY\./);
+    connection.write(get('/health'));
+    await connection.until(/answer to GET\./);
+    connection.write(get('/api/v1/job/8'));
+    const text = await connection.until(/QUERY[^]*QUERY\./);
+    connection.socket.destroy();
+    expect(text.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200', 'HTTP/1.1 200']);
+  });
+
   it('answers pipelined requests in their order', async () => {
     let served = 0;
     const app = new Hono().get('/:n', async (c) => {
