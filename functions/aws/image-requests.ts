@@ -1,4 +1,7 @@
+import type { Artifact } from '../artifacts/artifact.ts';
+import { imageRepository } from '../runtime/aws-names.ts';
 import type {
+  BatchDeleteImageCommandInput,
   CreateRepositoryCommandInput,
   DescribeImagesCommandInput,
   PutLifecyclePolicyCommandInput,
@@ -48,4 +51,12 @@ export function lifecycleRequest(repository: string): PutLifecyclePolicyCommandI
 
 export function imageRequest(repository: string, tag: string): DescribeImagesCommandInput {
   return { repositoryName: repository, imageIds: [{ imageTag: tag }] };
+}
+
+/**
+ * Removes an image by its digest, with all of its tags. What an index holds has no tag of its own, and expires after it.
+ * https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchDeleteImage.html
+ */
+export function deleteImageRequest(prefix: string, { app, digest }: Artifact): BatchDeleteImageCommandInput {
+  return { repositoryName: imageRepository(prefix, app), imageIds: [{ imageDigest: digest }] };
 }

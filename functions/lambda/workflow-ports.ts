@@ -19,7 +19,7 @@ export function workflowPorts(wired: Wired): WorkflowPorts {
       (await import('../aws/open/build-stops.ts')).openBuildStops(place),
     ),
     fleet: lazily<WorkflowPorts['fleet']>(
-      { view: true, refuses: true, startRollout: true, observeRollout: true, revertRollout: true },
+      { view: true, refuses: true, startRollout: true, observeRollout: true, revertRollout: true, discard: true },
       async () => (await import('../aws/open/workflow-fleet.ts')).openWorkflowFleet(place),
     ),
   };

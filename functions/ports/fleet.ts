@@ -109,6 +109,12 @@ export interface Fleet {
   retire(ref: TargetRef): Promise<void>;
   /** What the target's tasks print, after a cursor, at most `limit` lines (default 1000); a line's phase is its task's id. */
   logs(ref: TargetRef, query?: { after?: string; limit?: number }): Promise<LogPage>;
+  /**
+   * Removes an artifact's image from where the fleet runs it, with every name that its app's deployments gave it; one
+   * that is gone is no error. A bundle lies in Objects, so there is nothing to do. The caller knows that no revision
+   * names it. Throws `Problem('conflict')`, and removes nothing, while something uses it.
+   */
+  discard(artifact: Artifact): Promise<void>;
   /** Throws when services cannot be run. */
   ready(): Promise<void>;
 }

@@ -58,7 +58,10 @@ export type Ports = {
 export type ApiPorts = Pick<Ports, 'records' | 'clock' | 'newId' | 'log' | 'metrics' | 'policy'> & {
   readonly workflow: Pick<Ports['workflow'], 'start' | 'fail' | 'resume' | 'ready'>;
   readonly jobs: Pick<Ports['jobs'], 'start'>;
-  readonly objects: Pick<Ports['objects'], 'ready' | 'find' | 'read' | 'put' | 'receive' | 'openUpload' | 'abandonUpload'>;
+  readonly objects: Pick<
+    Ports['objects'],
+    'ready' | 'find' | 'read' | 'put' | 'receive' | 'openUpload' | 'abandonUpload'
+  >;
   readonly secrets: Pick<Ports['secrets'], 'write' | 'list' | 'remove' | 'ready'>;
   readonly builder: Pick<Ports['builder'], 'stop' | 'logs' | 'ready'>;
   readonly fleet: Pick<Ports['fleet'], 'view' | 'scale' | 'retire' | 'logs' | 'ready'>;
@@ -82,5 +85,8 @@ export type WorkflowPorts = Pick<Ports, 'records' | 'clock' | 'newId' | 'log' | 
   readonly secrets: Pick<Ports['secrets'], 'findVersion' | 'read'>;
   readonly send: Ports['send'];
   readonly builder: Pick<Ports['builder'], 'stop'>;
-  readonly fleet: Pick<Ports['fleet'], 'view' | 'refuses' | 'startRollout' | 'observeRollout' | 'revertRollout'>;
+  readonly fleet: Pick<
+    Ports['fleet'],
+    'view' | 'refuses' | 'startRollout' | 'observeRollout' | 'revertRollout' | 'discard'
+  >;
 };

@@ -58,6 +58,24 @@ export const listArguments = (dataId: string): string[] => [
   'label=sluice.task',
 ];
 export const inspectImageArguments = (image: string): string[] => ['image', 'inspect', '--format', '{{.Id}}', image];
+/** One tag a line. */
+export const imageTagsArguments = (image: string): string[] => [
+  'image',
+  'inspect',
+  '--format',
+  '{{range .RepoTags}}{{println .}}{{end}}',
+  image,
+];
+/** Containers of it, and of images that are built on it. */
+export const imageUsersArguments = (image: string): string[] => [
+  'ps',
+  '--all',
+  '--quiet',
+  '--filter',
+  `ancestor=${image}`,
+];
+/** Without force: the engine refuses what a container uses. */
+export const removeImagesArguments = (names: readonly string[]): string[] => ['rmi', '--', ...names];
 
 /** `sluice-{app}-{deployment}`, and which task of which target it is. */
 export function containerName(task: { app: string; deploymentId: string; target: string; number: number }): string {

@@ -173,6 +173,11 @@ export function localFleet(options: LocalFleetOptions): LocalFleet {
       const page = await logOf(keyOf(ref)).read(query);
       return { ...page, done: !target || (target.view().tasks.length === 0 && page.lines.length === 0) };
     },
+    discard: async (artifact) => {
+      const runner = runnerOf(artifact);
+      if (!runner) throw new Problem('unsupported', noEngine);
+      await runner.discard(artifact);
+    },
     ready: async () => {
       if (closed) throw new Error('the fleet is shutting down');
       await makeFolders(folder);

@@ -17,6 +17,7 @@ import {
   stopArguments,
   waitArguments,
 } from './container-commands.ts';
+import { discardImage } from './discard-image.ts';
 import { captureLines } from './output.ts';
 import type { Ending, RunningTask, TaskOrder, TaskRunner } from './runner.ts';
 
@@ -38,6 +39,7 @@ export function containerRunner(options: ContainerRunnerOptions): TaskRunner {
       return failure === undefined ? undefined : `the image is not in ${options.engine.kind}`;
     },
     start: (order) => start({ order, client, place, dataId: options.dataId }),
+    discard: (artifact) => discardImage(async (args) => await client.run(args), artifact),
     sweep: async () => {
       const { failure, output } = await client.run(listArguments(options.dataId));
       if (failure !== undefined) throw new Error(`${options.engine.kind} does not list containers: ${failure}`);

@@ -4,7 +4,7 @@ import type { Artifact } from '../../functions/artifacts/artifact.ts';
 import type { Revision, RolloutInput, TargetRef } from '../../functions/ports/fleet.ts';
 import { Problem } from '../../functions/runtime/errors.ts';
 import type { Fleet } from '../../functions/ports/fleet.ts';
-import { ended, policy, revisionOf, until } from '../support/fleet.ts';
+import { bundleArtifact, ended, policy, revisionOf, until } from '../support/fleet.ts';
 
 export type FleetUnderTest = {
   readonly fleet: Fleet;
@@ -14,6 +14,8 @@ export type FleetUnderTest = {
   readonly refusedArtifact: Artifact;
   /** A target nothing runs on yet. */
   readonly newTarget: (more?: Partial<TargetRef['target']>) => Promise<TargetRef>;
+  /** An image of its own at each call, and whether the fleet still has it; left out where there are no images. */
+  readonly newImage?: () => Promise<{ readonly artifact: Artifact; readonly isThere: () => Promise<boolean> }>;
   /** Where a target is reached. */
   readonly urlOf: (ref: TargetRef) => string;
   readonly dispose: () => Promise<void>;
@@ -28,12 +30,15 @@ export type FleetPlace = {
    * Without: the app's stack owns the service, its first tasks and its number.
    */
   readonly ownsTargets: boolean;
+  /** It has images, and not bundles alone. */
+  readonly hasImages: boolean;
   readonly reasons: { readonly unhealthy: RegExp; readonly crashed: RegExp };
 };
 
-const thisMachine: FleetPlace = {
+export const thisMachine: FleetPlace = {
   hasRealTasks: true,
   ownsTargets: true,
+  hasImages: false,
   reasons: {
     unhealthy: /2 tasks in a row failed; the last one did not become healthy .*answered 500/,
     crashed: /exited with code 7 before it was healthy/,
@@ -46,7 +51,7 @@ type Rolling = { env?: Record<string, string>; revision?: Partial<Revision>; pol
 export function fleetSuite(
   name: string,
   make: () => Promise<FleetUnderTest>,
-  { hasRealTasks, ownsTargets, reasons }: FleetPlace = thisMachine,
+  { hasRealTasks, ownsTargets, hasImages, reasons }: FleetPlace = thisMachine,
 ): void {
   describe(`Fleet: ${name}`, () => {
     let under: FleetUnderTest;
@@ -308,6 +313,22 @@ export function fleetSuite(
       await expect(under.fleet.observeRollout(ref, rollout.id)).rejects.toMatchObject({ kind: 'not-found' });
       const answer = hasRealTasks ? fetch(under.urlOf(ref)) : Promise.reject(new Error('fetch failed'));
       await expect(answer).rejects.toThrow('fetch failed');
+    });
+
+    it.runIf(hasImages)('discards an image, one that is gone too, and no other', async () => {
+      const [one, other] = [await under.newImage?.(), await under.newImage?.()];
+      if (!one || !other) throw new Error('there are no images');
+      await under.fleet.discard(one.artifact);
+      expect([await one.isThere(), await other.isThere()]).toEqual([false, true]);
+      await under.fleet.discard(one.artifact);
+      await under.fleet.discard(other.artifact);
+      expect(await other.isThere()).toBe(false);
+      await under.fleet.discard(other.artifact);
+    });
+
+    it('has nothing to do to discard a bundle', async () => {
+      const bundle = bundleArtifact(`sha256:${'b'.repeat(64)}`);
+      await expect(under.fleet.discard(bundle)).resolves.toBeUndefined();
     });
 
     it('changes the marker with every change of what is observed', async () => {

@@ -24,6 +24,7 @@ fleetSuite(
     aws.world.settings.behaviour = behaviourOf;
     aws.world.settings.tickMs = 500;
     let targets = 0;
+    let images = 0;
     /** Each look finds the world one step further. */
     const passing =
       <Args extends unknown[], Answer>(look: (...args: Args) => Promise<Answer>) =>
@@ -40,12 +41,18 @@ fleetSuite(
       artifact: imageArtifact,
       refusedArtifact: { ...imageArtifact, reference: imageArtifact.digest },
       newTarget: async (more) => addTarget(`site-${(targets += 1)}`, { target: more ?? {} }).ref,
+      newImage: async () => {
+        const digest = `sha256:${String((images += 1)).padStart(64, '0')}` as const;
+        aws.images.add(`sluice/web@${digest}`);
+        return { artifact: { ...imageArtifact, digest }, isThere: async () => aws.images.has(`sluice/web@${digest}`) };
+      },
       urlOf: () => 'http://127.0.0.1:9',
       dispose: close,
     };
   },
   {
     hasRealTasks: false,
+    hasImages: true,
     ownsTargets: false,
     reasons: {
       unhealthy: /The circuit breaker opened after 2 failed tasks; the last one: Task failed ELB health checks/,

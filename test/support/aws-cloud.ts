@@ -108,7 +108,8 @@ export async function awsCloud(options: AwsCloudOptions = {}) {
   const buildLogs = watched(scriptAws(new CloudWatchLogsClient({ ...quickCalls, ...testAwsConfig }), codeBuild.script));
   /** What Step Functions itself asks of CodeBuild. */
   const stepBuilds = scriptAws(new CodeBuildClient({ ...slowCalls, ...testAwsConfig }), codeBuild.script);
-  for (const client of [ecs.ecs, ecs.loadBalancing, ecs.logs, s3.client, secretsManager.client]) watched(client);
+  for (const client of [ecs.ecr, ecs.ecs, ecs.loadBalancing, ecs.logs, s3.client, secretsManager.client])
+    watched(client);
 
   function note(service: string, operation: string, input: unknown): void {
     asked.push({ service, operation, input, by: running.getStore() });
@@ -147,6 +148,7 @@ export async function awsCloud(options: AwsCloudOptions = {}) {
     secretsManager: secretsManager.client,
     codeBuild: codeBuildClient,
     buildLogs,
+    ecr: ecs.ecr,
     ecs: ecs.ecs,
     loadBalancing: ecs.loadBalancing,
     taskLogs: ecs.logs,

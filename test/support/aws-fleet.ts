@@ -73,6 +73,7 @@ export async function awsFleet(options: AwsFleetOptions = {}) {
     ecs: aws.ecs,
     loadBalancing: aws.loadBalancing,
     logs: aws.logs,
+    registry: async () => aws.ecr,
     records,
     prefix,
     bucket: 'sluice-bucket',

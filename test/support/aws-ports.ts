@@ -1,5 +1,6 @@
 import type { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
 import type { CodeBuildClient } from '@aws-sdk/client-codebuild';
+import type { ECRClient } from '@aws-sdk/client-ecr';
 import type { ECSClient } from '@aws-sdk/client-ecs';
 import type { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { S3Client } from '@aws-sdk/client-s3';
@@ -32,6 +33,7 @@ export type AwsPlace = Pick<ApiPorts, 'records' | 'clock' | 'log' | 'metrics'> &
   readonly secretsManager: SecretsManagerClient;
   readonly codeBuild: CodeBuildClient;
   readonly buildLogs: CloudWatchLogsClient;
+  readonly ecr: ECRClient;
   readonly ecs: ECSClient;
   readonly loadBalancing: ElasticLoadBalancingV2Client;
   readonly taskLogs: CloudWatchLogsClient;
@@ -50,6 +52,7 @@ export function awsPorts(place: AwsPlace) {
     ecs: place.ecs,
     loadBalancing: place.loadBalancing,
     logs: place.taskLogs,
+    registry: async () => place.ecr,
     records,
     prefix,
     bucket,

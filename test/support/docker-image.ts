@@ -1,4 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile, realpath, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
@@ -29,20 +30,30 @@ export async function appImage(engine: Engine): Promise<{ artifact: Artifact; di
     await fileSource(app, 'app/server.mjs'),
   ];
   const changes = ['ENV PATH=/usr/bin', 'ENV HOST=0.0.0.0', 'CMD ["node", "/app/server.mjs"]'];
-  const id = await importImage(engine, files, changes);
+  const artifact = artifactOf(await importImage(engine, files, changes));
+  return { artifact, dispose: async () => void (await exec(engine.bin, ['rmi', '--force', artifact.digest])) };
+}
+
+/** An image of one small file, another at each call, with these tags. */
+export async function smallImage(engine: Engine, tags: readonly string[]) {
+  const content = Buffer.from(randomUUID());
+  const file = { type: 'content' as const, target: 'id.txt', content, mtime: new Date(0) };
+  const artifact = artifactOf(await importImage(engine, [file], ['CMD ["/none"]']));
+  for (const tag of tags) await exec(engine.bin, ['tag', artifact.digest, tag]);
+  const isThere = async () => {
+    return await exec(engine.bin, ['image', 'inspect', artifact.digest]).then(
+      () => true,
+      () => false,
+    );
+  };
+  return { artifact, isThere };
+}
+
+function artifactOf(id: string): Artifact {
   const origin = { kind: 'fetch', buildId: 'b', url: 'https://example.com/image.tar' } as const;
   const digest = `sha256:${id.replace('sha256:', '')}` as const;
-  const artifact: Artifact = {
-    app: 'web',
-    digest,
-    kind: 'image',
-    sizeBytes: 1,
-    reference: digest,
-    origin,
-    createdAt: 0,
-    phases: [],
-  };
-  return { artifact, dispose: async () => void (await exec(engine.bin, ['rmi', '--force', digest])) };
+  const common = { app: 'web', sizeBytes: 1, origin, createdAt: 0, phases: [] };
+  return { ...common, kind: 'image', digest, reference: digest };
 }
 
 async function fileSource(path: string, target: string) {

@@ -1,4 +1,5 @@
 import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
+import { ECRClient } from '@aws-sdk/client-ecr';
 import { ECSClient } from '@aws-sdk/client-ecs';
 import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { slowCalls } from '../../functions/aws/client.ts';
@@ -26,6 +27,8 @@ export function scriptedEcs(options: { readonly maxAttempts?: number } = {}) {
   const inputs: { readonly operation: string; readonly input: Input }[] = [];
   const faults: { operation: string; fault: Fault }[] = [];
   const logEvents: LogEvent[] = [];
+  /** What lies in the registry: `repository@digest`, or `held …` for one that an index names. */
+  const images = new Set<string>();
   const script = {
     /** So many calls go through; the next is killed before (`false`) or after (`true`) it was done. */
     killAfter: undefined as { readonly calls: number; readonly isDone: boolean } | undefined,
@@ -166,6 +169,17 @@ export function scriptedEcs(options: { readonly maxAttempts?: number } = {}) {
         })),
       };
     },
+    BatchDeleteImage: ({ repositoryName, imageIds }) => {
+      if (![...images].some((image) => image.includes(`${repositoryName}@`))) {
+        throw awsError('RepositoryNotFoundException');
+      }
+      const failures = imageIds.flatMap((imageId: { imageDigest: string }) => {
+        const image = `${repositoryName}@${imageId.imageDigest}`;
+        if (images.has(`held ${image}`)) return [{ imageId, failureCode: 'ImageReferencedByManifestList' }];
+        return images.delete(image) ? [] : [{ imageId, failureCode: 'ImageNotFound' }];
+      });
+      return { imageIds: failures.length > 0 ? [] : imageIds, failures };
+    },
     FilterLogEvents: ({ logStreamNamePrefix, startTime = 0, endTime = Infinity, limit = 10_000 }) => {
       const all = logEvents
         .map((event, at) => ({ ...event, id: `event-${at}` }))
@@ -299,6 +313,8 @@ export function scriptedEcs(options: { readonly maxAttempts?: number } = {}) {
     inputs,
     script,
     logEvents,
+    images,
+    ecr: scriptAws(new ECRClient(config), answer),
     ecs: scriptAws(new ECSClient(config), answer),
     loadBalancing: scriptAws(new ElasticLoadBalancingV2Client(config), answer),
     logs: scriptAws(new CloudWatchLogsClient(config), answer),

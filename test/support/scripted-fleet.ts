@@ -99,6 +99,9 @@ export function scriptedFleet(options: { script: () => FleetScript; onChange: (r
     async logs() {
       return { lines: [], next: '0', done: false };
     },
+    async discard({ digest }) {
+      calls.push(`discard ${digest.slice(-1)}`);
+    },
     async ready() {},
   };
   /** A task of every target fails from now on. */

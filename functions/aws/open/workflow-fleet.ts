@@ -12,6 +12,7 @@ export function openWorkflowFleet({ records, prefix, bucket, clock }: PlaceWithR
     ecs: new ECSClient(slowCalls),
     loadBalancing: new ElasticLoadBalancingV2Client(slowCalls),
     secretReference: secretReferences({ client: new SecretsManagerClient(quickCalls), prefix }),
+    registry: async () => new (await import('@aws-sdk/client-ecr')).ECRClient(slowCalls),
     records,
     prefix,
     bucket,
