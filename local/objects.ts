@@ -2,11 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Objects } from '../functions/ports/objects.ts';
+import { blobQuery } from '../functions/ports/blob-page.ts';
+import type { Objects, Received, ReceiveOptions } from '../functions/ports/objects.ts';
 import { wrongDigest } from '../functions/ports/upload-parts.ts';
 import { Problem } from '../functions/runtime/errors.ts';
 import type { Digest, EpochMs } from '../functions/runtime/units.ts';
 import { codeOf, diskProblem, makeFolders, moveDurably } from './durable.ts';
+import { listBlobs } from './object-list.ts';
 import { folderUploads, type FolderUploads } from './object-uploads.ts';
 import { isDigest, signedUrl, type ObjectMethod } from './object-urls.ts';
 import { writeMeasured } from './write-measured.ts';
@@ -58,18 +60,26 @@ export async function folderObjects(options: FolderObjectsOptions): Promise<Fold
     return signedUrl(options.baseUrl(), { method, digest, expires }, options.signingKey);
   }
 
-  async function put(digest: Digest, body: AsyncIterable<Uint8Array>, { maxBytes = Infinity } = {}) {
-    const path = pathOf(digest);
+  async function receive(body: AsyncIterable<Uint8Array>, { maxBytes = Infinity, check }: ReceiveOptions = {}) {
     const temporary = join(incoming, randomUUID());
     try {
-      const written = await writeMeasured(temporary, body, { maxBytes });
-      if (written.digest !== digest) throw wrongDigest(written.digest);
-      await moveDurably(temporary, path);
-      return { sizeBytes: written.sizeBytes };
+      const received: Received = await writeMeasured(temporary, body, { maxBytes });
+      check?.(received);
+      await moveDurably(temporary, pathOf(received.digest));
+      return received;
     } catch (error) {
       await rm(temporary, { force: true });
       throw diskProblem(error, 'The object cannot be written');
     }
+  }
+
+  async function put(digest: Digest, body: AsyncIterable<Uint8Array>, { maxBytes = Infinity } = {}) {
+    pathOf(digest);
+    const check = (received: Received) => {
+      if (received.digest !== digest) throw wrongDigest(received.digest);
+    };
+    const { sizeBytes } = await receive(body, { maxBytes, check });
+    return { sizeBytes };
   }
 
   const { sweep, ...uploads } = folderUploads({ ...options, incoming, objects: { find, put } });
@@ -80,6 +90,7 @@ export async function folderObjects(options: FolderObjectsOptions): Promise<Fold
     read: async (digest) => await read(digest),
     readRange: read,
     put,
+    receive,
     ...uploads,
 
     async remove(digest) {
@@ -88,6 +99,8 @@ export async function folderObjects(options: FolderObjectsOptions): Promise<Fold
 
     downloadUrl: async (digest, seconds) => url('GET', digest, seconds),
     uploadUrl: async (digest, seconds) => ({ url: url('PUT', digest, seconds), headers: {} }),
+
+    list: async (query) => await listBlobs(join(options.folder, 'sha256'), blobQuery(query)),
 
     async ready() {
       const probe = join(incoming, `ready-${randomUUID()}`);

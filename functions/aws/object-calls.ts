@@ -52,8 +52,8 @@ export async function findBlob(client: S3Client, at: At, digest: Digest): Promis
 }
 
 /**
- * An object's bytes, asked for when the first is read. Throws `Problem('not-found')` when it has gone or changed since
- * its head was read.
+ * An object's bytes, asked for when the first is read. Throws `Problem('not-found')` when it has gone since its head was
+ * read, or is not the one of that ETag any more.
  */
 export async function* bytesOf(client: S3Client, object: Verified): AsyncGenerator<Uint8Array> {
   let from = 0;

@@ -13,21 +13,27 @@ export const copyPieceBytes = 1024 ** 3;
 const copiesAtOnce = 4;
 
 /**
- * Copies the very object that was verified to a blob's key, within S3. Throws what S3 says when the source has gone or
- * changed (`isConflict`, or `NoSuchKey`) and the blob is not there.
+ * Copies the very object that was verified to a blob's key, within S3; with `renew` also over the blob, which then
+ * counts as stored now. Throws what S3 says when the source has gone or changed (`isConflict`, or `NoSuchKey`) and the
+ * blob is not there.
  */
 export async function copyToBlob(
   client: S3Client,
   from: Verified,
-  blob: { readonly at: At; readonly digest: Digest; readonly pieceBytes?: number | undefined },
+  blob: {
+    readonly at: At;
+    readonly digest: Digest;
+    readonly pieceBytes?: number | undefined;
+    readonly renew?: boolean;
+  },
 ): Promise<void> {
-  const { pieceBytes = copyPieceBytes } = blob;
+  const { pieceBytes = copyPieceBytes, renew = false } = blob;
   if (from.sizeBytes > pieceBytes) {
     const send = async (upload: InUpload) => await copyPieces(client, from, { upload, pieceBytes });
-    return await withUpload(client, blob, { checked: false, send });
+    return await withUpload(client, blob, { checked: false, onlyIfNew: !renew, send });
   }
   try {
-    await sent(client.send(new CopyObjectCommand(copyInput(from, blob.at))));
+    await sent(client.send(new CopyObjectCommand(copyInput(from, blob.at, { onlyIfNew: !renew }))));
   } catch (error) {
     if (!isConflict(error) || !(await findBlob(client, blob.at, blob.digest))) throw error;
   }

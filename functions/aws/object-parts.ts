@@ -29,6 +29,7 @@ export async function putBlobInParts(
 ): Promise<void> {
   await withUpload(client, blob, {
     checked: true,
+    onlyIfNew: true,
     send: async (upload) => {
       const parts = await sendParts(client, upload, blob.parts);
       blob.check();
@@ -38,18 +39,22 @@ export async function putBlobInParts(
 }
 
 /**
- * Opens an upload in parts straight to a blob's key, lets `send` fill it, and completes it unless the blob is there
- * already. What is under way is not to be seen under that key.
+ * Opens an upload in parts straight to a blob's key, lets `send` fill it, and completes it: with `onlyIfNew` unless the
+ * blob is there already. What is under way is not to be seen under that key.
  */
 export async function withUpload(
   client: S3Client,
   blob: { readonly at: At; readonly digest: Digest },
-  content: { readonly checked: boolean; readonly send: (upload: InUpload) => Promise<readonly CompletedPart[]> },
+  content: {
+    readonly checked: boolean;
+    readonly onlyIfNew: boolean;
+    readonly send: (upload: InUpload) => Promise<readonly CompletedPart[]>;
+  },
 ): Promise<void> {
   const upload = await createUpload(client, blob.at, content);
   try {
     const parts = await content.send(upload);
-    await sent(client.send(new CompleteMultipartUploadCommand(completeInput(upload, parts, { onlyIfNew: true }))));
+    await sent(client.send(new CompleteMultipartUploadCommand(completeInput(upload, parts, content))));
   } catch (error) {
     await abortUpload(client, upload);
     if (!isConflict(error)) throw error;

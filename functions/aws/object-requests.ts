@@ -8,13 +8,14 @@ import type {
   GetObjectCommandInput,
   HeadObjectCommandInput,
   ListMultipartUploadsCommandInput,
+  ListObjectsV2CommandInput,
   ListPartsCommandInput,
   PutObjectCommandInput,
   UploadPartCommandInput,
   UploadPartCopyCommandInput,
 } from '@aws-sdk/client-s3';
 import type { UploadPart, UploadRef } from '../ports/objects.ts';
-import { blobKey, uploadPrefix } from '../runtime/aws-names.ts';
+import { blobKey, blobPrefix, uploadPrefix } from '../runtime/aws-names.ts';
 import { Problem } from '../runtime/errors.ts';
 import { digestPattern, type Digest } from '../runtime/units.ts';
 
@@ -52,14 +53,27 @@ export function getInput(at: At, { from, etag }: { from: number; etag: string | 
 
 /** A blob in one call: S3 refuses it when the bytes have another sha256, or when it is there already. */
 export function putInput(at: At, digest: Digest, body: Uint8Array): PutObjectCommandInput {
+  return { ...putAgainInput(at, digest, body), IfNoneMatch: '*' };
+}
+
+/** The same where it may be there: its own bytes over it, so that it counts as stored now. */
+export function putAgainInput(at: At, digest: Digest, body: Uint8Array): PutObjectCommandInput {
   return {
     ...at,
     Body: body,
     ContentLength: body.byteLength,
     ContentType: contentType,
     ChecksumSHA256: checksumOf(digest),
-    IfNoneMatch: '*',
   };
+}
+
+/** Some blobs in the order of their keys, which is that of their digests. */
+export function listBlobsInput(
+  bucket: string,
+  { after, limit }: { readonly after: Digest | undefined; readonly limit: number },
+): ListObjectsV2CommandInput {
+  const from = after === undefined ? {} : { StartAfter: atBlob(bucket, after).Key };
+  return { Bucket: bucket, Prefix: blobPrefix, MaxKeys: limit, ...from };
 }
 
 /**
@@ -126,8 +140,12 @@ export function listPartsInput(upload: InUpload, after: string | undefined): Lis
 /** The object that was verified, and no other that may have taken its name since. */
 export type Verified = { readonly at: At; readonly etag: string | undefined; readonly sizeBytes: number };
 
-export function copyInput(from: Verified, to: At): CopyObjectCommandInput {
-  return { ...to, ...sourceOf(from), ChecksumAlgorithm: 'SHA256', IfNoneMatch: '*' };
+export function copyInput(
+  from: Verified,
+  to: At,
+  { onlyIfNew }: { readonly onlyIfNew: boolean },
+): CopyObjectCommandInput {
+  return { ...to, ...sourceOf(from), ChecksumAlgorithm: 'SHA256', ...(onlyIfNew ? { IfNoneMatch: '*' } : {}) };
 }
 
 /** `range`: bytes, both included. */

@@ -37,6 +37,9 @@ import { signedPart, type SigningOptions } from './object-urls.ts';
  * key, within S3. That costs one GET and one copy of each GiB (fractions of a cent, nothing for the bytes within a
  * region) and the time to read it, about 10 s a GiB in a Lambda function; memory stays flat.
  *
+ * With `proof` the object under `uploads/` stays until the upload is abandoned, or the lifecycle clears it: it is what
+ * shows, when asked again, that these bytes were sent.
+ *
  * Two who open an upload at the very same time may begin two with S3. Then the fuller one counts, and the bucket's
  * lifecycle clears the other.
  */
@@ -45,9 +48,9 @@ export function transferObjects(
 ): Pick<Objects, 'openUpload' | 'finishUpload' | 'abandonUpload'> {
   const { client, bucket } = options;
   return {
-    async openUpload(ref, { seconds, mostParts = defaultMostParts }) {
+    async openUpload(ref, { seconds, mostParts = defaultMostParts, proof = false }) {
       checkUpload(ref);
-      const stored = await findBlob(client, atBlob(bucket, ref.digest), ref.digest);
+      const stored = proof ? undefined : await findBlob(client, atBlob(bucket, ref.digest), ref.digest);
       if (stored) return { status: 'stored', sizeBytes: stored.sizeBytes };
       const parts = partsOf(ref.sizeBytes);
       const at = atUpload(bucket, ref);
@@ -69,13 +72,14 @@ export function transferObjects(
       };
     },
 
-    async finishUpload(ref) {
+    async finishUpload(ref, { proof = false } = {}) {
       checkUpload(ref);
       const blob = { at: atBlob(bucket, ref.digest), digest: ref.digest };
-      const at = atUpload(bucket, ref);
+      const places = { at: atUpload(bucket, ref), blob, proof };
+      if (proof) return { sizeBytes: await finish(options, ref, places) };
       const sizeBytes =
-        (await findBlob(client, blob.at, ref.digest))?.sizeBytes ?? (await finish(options, ref, { at, blob }));
-      await clear(client, at);
+        (await findBlob(client, blob.at, ref.digest))?.sizeBytes ?? (await finish(options, ref, places));
+      await clear(client, places.at);
       return { sizeBytes };
     },
 
@@ -86,23 +90,27 @@ export function transferObjects(
   };
 }
 
-type Places = { readonly at: At; readonly blob: { readonly at: At; readonly digest: UploadRef['digest'] } };
+type Places = {
+  readonly at: At;
+  readonly blob: { readonly at: At; readonly digest: UploadRef['digest'] };
+  readonly proof: boolean;
+};
 
 async function finish(
   { client, copyPieceBytes }: SigningOptions & { readonly copyPieceBytes?: number },
   ref: UploadRef,
-  { at, blob }: Places,
+  { at, blob, proof }: Places,
 ): Promise<number> {
   try {
     const whole = (await findObject(client, at)) ?? (await complete(client, ref, at));
     await verify(client, ref, whole);
-    await copyToBlob(client, whole, { ...blob, pieceBytes: copyPieceBytes });
+    await copyToBlob(client, whole, { ...blob, pieceBytes: copyPieceBytes, renew: proof });
     return whole.sizeBytes;
   } catch (error) {
     const isOurs = !isConflict(error) && !isNamed(error, 'NoSuchKey') && !isKind(error, 'not-found', 'conflict');
     if (isOurs) throw error;
     // Another who finished it at the same time may have done so and cleared up, or found it wrong.
-    const stored = await findBlob(client, blob.at, blob.digest);
+    const stored = proof ? undefined : await findBlob(client, blob.at, blob.digest);
     if (stored) return stored.sizeBytes;
     throw isKind(error, 'conflict') ? error : interfered(error);
   }

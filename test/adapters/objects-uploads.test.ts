@@ -101,6 +101,83 @@ describe('uploads in parts on S3', () => {
     },
   );
 
+  describe('with proof', () => {
+    const proof = { proof: true };
+    /** The blob of somebody else is there already. */
+    beforeEach(async () => {
+      s3.place(key, blob.bytes);
+      const answer = await objects.openUpload(upload, { seconds: 60, ...proof });
+      if (answer.status !== 'open') throw new Error('it was answered without proof');
+      for (const part of answer.missing) await send(part.put, blob.bytes);
+      s3.asked.length = 0;
+    });
+    function kept(): void {
+      expect(s3.keys()).toEqual([key, stagedKey]);
+      expect(s3.uploads()).toBe(0);
+      expect(s3.read(key)?.equals(blob.bytes)).toBe(true);
+    }
+
+    it('do not ask whether the blob is there, and copy over it', async () => {
+      await objects.finishUpload(upload, proof);
+      expect(s3.asked.map(({ operation }) => operation)).toEqual([
+        'HeadObject',
+        'ListMultipartUploads',
+        'ListParts',
+        'CompleteMultipartUpload',
+        'HeadObject',
+        'GetObject',
+        'CopyObject',
+      ]);
+      expect(s3.asked.at(-1)?.input).not.toHaveProperty('IfNoneMatch');
+      kept();
+    });
+
+    it.each(Array.from({ length: 7 }, (_, index) => index + 1))('are finished when killed at call %i', async (kill) => {
+      let calls = 0;
+      s3.before = () => {
+        if ((calls += 1) >= kill) throw new Error('killed');
+      };
+      await expect(objects.finishUpload(upload, proof)).rejects.toThrow('killed');
+      s3.before = undefined;
+      const again = await objects.openUpload(upload, { seconds: 60, ...proof });
+      expect(again).toMatchObject({ status: 'open', missingCount: 0 });
+      expect(await objects.finishUpload(upload, proof)).toEqual({ sizeBytes: blob.bytes.length });
+      kept();
+    });
+
+    it.each(Array.from({ length: 7 }, (_, index) => index + 1))(
+      'are finished when the answer to call %i is lost',
+      async (lost) => {
+        let calls = 0;
+        s3.after = () => {
+          if ((calls += 1) === lost) throw awsError('InternalError', undefined, 500);
+        };
+        expect(await objects.finishUpload(upload, proof)).toEqual({ sizeBytes: blob.bytes.length });
+        kept();
+      },
+    );
+
+    it.each(['ListMultipartUploads', 'ListParts', 'CompleteMultipartUpload', 'GetObject', 'CopyObject'])(
+      'are not finished by the blob alone when they are abandoned just before %s',
+      async (step) => {
+        s3.before = async (operation) => {
+          if (operation !== step) return;
+          s3.before = undefined;
+          await objects.abandonUpload(upload);
+        };
+        await expect(objects.finishUpload(upload, proof)).rejects.toMatchObject({ kind: 'conflict' });
+        expect(s3.keys()).toEqual([key]);
+      },
+    );
+
+    it('leave nothing but the blob when they are abandoned after', async () => {
+      await objects.finishUpload(upload, proof);
+      expect(s3.keys()).toEqual([key, stagedKey]);
+      await objects.abandonUpload(upload);
+      nothingLeft();
+    });
+  });
+
   it('are opened when S3 throttles', async () => {
     let left = 1;
     s3.before = () => {
@@ -181,6 +258,15 @@ describe('uploads in parts on S3', () => {
       expect(ranges).toHaveLength(9);
       expect(ranges.at(-1)).toMatchObject({ PartNumber: 9, CopySourceRange: 'bytes=8000000-8389607' });
       nothingLeft();
+    });
+
+    it('are copied over the blob, too, with proof', async () => {
+      await sendMissing();
+      s3.place(key, blob.bytes, { etag: '"before"' });
+      expect(await port().finishUpload(upload, { proof: true })).toEqual({ sizeBytes: blob.bytes.length });
+      expect(s3.asked.filter(({ operation }) => operation === 'UploadPartCopy')).toHaveLength(9);
+      expect([s3.keys(), s3.uploads()]).toEqual([[key, stagedKey], 0]);
+      expect(s3.read(key)?.equals(blob.bytes)).toBe(true);
     });
 
     it('leave nothing of a copy that fails, and are finished later', async () => {

@@ -14,9 +14,11 @@ import {
   createUploadInput,
   getInput,
   headInput,
+  listBlobsInput,
   listPartsInput,
   listUploadsInput,
   partInput,
+  putAgainInput,
   putInput,
   signedGetInput,
   signedPartInput,
@@ -55,6 +57,17 @@ describe('what is asked of S3', () => {
       ChecksumSHA256: checksum,
       IfNoneMatch: '*',
     });
+  });
+
+  it('puts what was received also where it is, and lets S3 check it', () => {
+    const { IfNoneMatch: _, ...rest } = putInput(blobAt, digest, new Uint8Array(3));
+    expect(putAgainInput(blobAt, digest, new Uint8Array(3))).toEqual(rest);
+  });
+
+  it('lists the blobs after a digest, and nothing else', () => {
+    const page = { Bucket: 'b', Prefix: 'blobs/sha256/', MaxKeys: 5 };
+    expect(listBlobsInput('b', { after: undefined, limit: 5 })).toEqual(page);
+    expect(listBlobsInput('b', { after: digest, limit: 5 })).toEqual({ ...page, StartAfter: blobAt.Key });
   });
 
   it('reads the object whose head was read, from where it broke off', () => {
@@ -103,7 +116,9 @@ describe('what is asked of S3', () => {
   it('copies the very object that was verified, whole or by ranges', () => {
     const from = { at: { Bucket: 'b', Key: 'uploads/x/y' }, etag: '"e"', sizeBytes: 10 };
     const source = { CopySource: 'b/uploads/x/y', CopySourceIfMatch: '"e"' };
-    expect(copyInput(from, blobAt)).toEqual({ ...blobAt, ...source, ChecksumAlgorithm: 'SHA256', IfNoneMatch: '*' });
+    const copy = { ...blobAt, ...source, ChecksumAlgorithm: 'SHA256' };
+    expect(copyInput(from, blobAt, { onlyIfNew: true })).toEqual({ ...copy, IfNoneMatch: '*' });
+    expect(copyInput(from, blobAt, { onlyIfNew: false })).toEqual(copy);
     const upload = { ...blobAt, UploadId: 'u' };
     expect(copyPartInput(from, upload, { number: 3, range: [4, 9] })).toEqual({
       ...upload,
@@ -210,6 +225,63 @@ describe('objects on S3', () => {
     });
   });
 
+  describe('received', () => {
+    it('are put in one call when their digest is known, also over what is there', async () => {
+      const expected = { digest: small.digest, sizeBytes: 1000 };
+      expect(await objects.receive(small.body())).toEqual(expected);
+      expect(await objects.receive(small.body())).toEqual(expected);
+      expect(asked()).toEqual(['PutObject', 'PutObject']);
+    });
+
+    it('are put again when S3 throttles, or its answer is lost', async () => {
+      s3.before = failing('PutObject', slowDown);
+      s3.after = failing('PutObject', failed);
+      expect(await objects.receive(small.body())).toEqual({ digest: small.digest, sizeBytes: 1000 });
+      expect(asked()).toEqual(['PutObject', 'PutObject', 'PutObject']);
+      expect(s3.keys()).toEqual([keyOf(small)]);
+    });
+
+    it('are busy when the bytes are damaged on their way', async () => {
+      s3.before = (_, input) => {
+        input.Body = Buffer.alloc(1000);
+      };
+      await expect(objects.receive(small.body())).rejects.toMatchObject({ kind: 'busy' });
+      expect(s3.keys()).toEqual([]);
+    });
+
+    it('have at most 8 MiB, and who sends more is told how to', async () => {
+      const most = randomBlob(8 * mebibyte);
+      expect(await objects.receive(most.body())).toEqual({ digest: most.digest, sizeBytes: most.bytes.length });
+      s3.asked.length = 0;
+      let given = 0;
+      async function* endless(): AsyncGenerator<Uint8Array> {
+        for (;;) {
+          given += mebibyte;
+          yield Buffer.alloc(mebibyte);
+        }
+      }
+      await expect(objects.receive(endless())).rejects.toMatchObject({
+        kind: 'too-large',
+        message: expect.stringContaining('presigned uploads') as string,
+      });
+      expect(given).toBe(9 * mebibyte);
+      const limited = objects.receive(large.body(), { maxBytes: 100 });
+      await expect(limited).rejects.toMatchObject({ kind: 'too-large', message: expect.stringContaining(' 100 ') });
+      expect(asked()).toEqual([]);
+    });
+  });
+
+  describe('listed', () => {
+    it('are those alone whose names are digests', async () => {
+      s3.place(keyOf(small), small.bytes);
+      s3.place('blobs/sha256/readme.txt', small.bytes);
+      s3.place('uploads/x/y', small.bytes);
+      const { items, next } = await objects.list();
+      expect(items).toMatchObject([{ digest: small.digest, sizeBytes: 1000 }]);
+      expect(next).toBeUndefined();
+    });
+  });
+
   describe('put in parts', () => {
     it('send parts of 8 MiB that S3 checks, and become an object at the end', async () => {
       expect(await objects.put(large.digest, large.body())).toEqual({ sizeBytes: large.bytes.length });
@@ -312,6 +384,17 @@ describe('objects on S3', () => {
         yield bytes.subarray(0, Math.min(mebibyte, bytes.length - 100));
       };
       await expect(readAll(objects, large.digest)).rejects.toMatchObject({ kind: 'busy' });
+    });
+
+    it('go on when the blob is stored again meanwhile', async () => {
+      let breaks = 1;
+      s3.stream = async function* (bytes) {
+        yield bytes.subarray(0, mebibyte);
+        s3.place(keyOf(large), large.bytes, { etag: '"another"' });
+        if ((breaks -= 1) >= 0) throw new Error('ECONNRESET');
+        yield bytes.subarray(mebibyte);
+      };
+      expect((await readAll(objects, large.digest)).equals(large.bytes)).toBe(true);
     });
 
     it('end when the blob is removed meanwhile', async () => {

@@ -1,5 +1,5 @@
 import { request } from 'node:http';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Objects, Upload, UploadPart, UploadRef } from '../../functions/ports/objects.ts';
 import { randomBlob, readAll, send } from './object-blobs.ts';
 import type { ObjectsUnderTest } from './objects-suite.ts';
@@ -185,6 +185,86 @@ export function uploadsSuite(get: () => ObjectsUnderTest): void {
       await objects.abandonUpload(upload);
       for (const part of missing.slice(2)) expect((await send(part.put, bytesOf(part))).ok).toBe(false);
       expect(await missingOf(upload)).toEqual([1, 2, 3]);
+    });
+
+    describe('with proof', () => {
+      const proof = { proof: true };
+      async function prove(upload: UploadRef, port = objects): Promise<Open> {
+        const answer = await port.openUpload(upload, { seconds: 60, ...proof });
+        if (answer.status !== 'open') throw new Error('it was answered without proof');
+        return answer;
+      }
+
+      it('want all the bytes, though the blob is there', async ({ skip }) => {
+        if (made.skipUrls) skip(made.skipUrls);
+        await objects.put(blob.digest, blob.body());
+        const upload = newUpload();
+        expect(await prove(upload)).toMatchObject({ partCount: 3, missingCount: 3 });
+        await expect(objects.finishUpload(upload, proof)).rejects.toMatchObject({ kind: 'conflict' });
+        const { missing } = await prove(upload);
+        await sendParts(missing.slice(1));
+        await expect(objects.finishUpload(upload, proof)).rejects.toMatchObject({
+          kind: 'conflict',
+          message: expect.stringContaining('part 1 ') as string,
+        });
+        await sendParts(missing.slice(0, 1));
+        expect(await objects.finishUpload(upload, proof)).toEqual({ sizeBytes: blobBytes });
+      });
+
+      it('refuse other bytes, and leave the blob that is there', async ({ skip }) => {
+        if (made.skipUrls) skip(made.skipUrls);
+        await objects.put(blob.digest, blob.body());
+        const upload = newUpload();
+        for (const part of (await prove(upload)).missing) await send(part.put, Buffer.alloc(part.sizeBytes));
+        await expect(objects.finishUpload(upload, proof)).rejects.toMatchObject({ kind: 'invalid' });
+        await expect(objects.finishUpload(upload, proof)).rejects.toMatchObject({ kind: 'conflict' });
+        expect((await readAll(objects, blob.digest)).equals(blob.bytes)).toBe(true);
+        expect(await prove(upload)).toMatchObject({ missingCount: 3 });
+      });
+
+      it('keep what was sent until it is abandoned, so that finishing again is nothing', async ({ skip }) => {
+        if (made.skipUrls) skip(made.skipUrls);
+        const upload = newUpload();
+        await sendParts((await prove(upload)).missing);
+        const finishing = Array.from({ length: 3 }, async () => await objects.finishUpload(upload, proof));
+        expect(await Promise.all(finishing)).toEqual(Array.from({ length: 3 }, () => ({ sizeBytes: blobBytes })));
+        const later = (await made.reopen?.()) ?? objects;
+        expect(await prove(upload, later)).toMatchObject({ missingCount: 0, missing: [] });
+        expect(await later.finishUpload(upload, proof)).toEqual({ sizeBytes: blobBytes });
+        await objects.remove(blob.digest);
+        expect(await later.finishUpload(upload, proof)).toEqual({ sizeBytes: blobBytes });
+        expect((await readAll(objects, blob.digest)).equals(blob.bytes)).toBe(true);
+        await objects.abandonUpload(upload);
+        expect((await readAll(objects, blob.digest)).equals(blob.bytes)).toBe(true);
+        expect(await prove(upload)).toMatchObject({ missingCount: 3 });
+        await expect(objects.finishUpload(upload, proof)).rejects.toMatchObject({ kind: 'conflict' });
+      });
+
+      it('make the blob count as stored then', async ({ skip }) => {
+        if (made.skipUrls) skip(made.skipUrls);
+        await objects.put(blob.digest, blob.body());
+        const before = await storedAt();
+        const upload = newUpload();
+        await sendParts((await prove(upload)).missing);
+        await vi.waitFor(
+          async () => {
+            await objects.finishUpload(upload, proof);
+            expect(await storedAt()).toBeGreaterThan(before);
+          },
+          { timeout: 5000, interval: 200 },
+        );
+      });
+
+      async function storedAt(): Promise<number> {
+        let after: string | undefined;
+        for (;;) {
+          const page = await objects.list(after === undefined ? {} : { after });
+          const found = page.items.find(({ digest }) => digest === blob.digest);
+          if (found) return found.storedAt;
+          if (page.next === undefined) throw new Error('the blob is not listed');
+          after = page.next;
+        }
+      }
     });
 
     it('gives URLs that are good for their part alone', async ({ skip }) => {

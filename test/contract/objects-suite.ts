@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Objects } from '../../functions/ports/objects.ts';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { BlobPage, Objects, Received, StoredBlob } from '../../functions/ports/objects.ts';
+import { Problem } from '../../functions/runtime/errors.ts';
 import type { Digest } from '../../functions/runtime/units.ts';
 import { randomBlob, readAll, send } from './object-blobs.ts';
 import { uploadsSuite } from './object-uploads-suite.ts';
@@ -102,6 +103,99 @@ export function objectsSuite(name: string, make: () => Promise<ObjectsUnderTest>
       await expect(objects.put(blob.digest, broken())).rejects.toThrow('connection lost');
       expect(await objects.find(blob.digest)).toBeUndefined();
     });
+
+    it.each([0, 1, 3_000_001])('receives %i bytes, and says what blob they are', async (size) => {
+      const blob = randomBlob(size);
+      expect(await objects.receive(blob.body())).toEqual({ digest: blob.digest, sizeBytes: size });
+      expect(await readAll(objects, blob.digest)).toEqual(blob.bytes);
+    });
+
+    it('receives one blob from 20 at once, while others read it', async () => {
+      const blob = randomBlob(200_000);
+      await objects.receive(blob.body());
+      const work = Array.from({ length: 20 }, async () => {
+        await objects.receive(blob.body());
+        return (await readAll(objects, blob.digest)).equals(blob.bytes);
+      });
+      expect(await Promise.all(work)).toEqual(Array.from({ length: 20 }, () => true));
+    });
+
+    it('keeps nothing of what was refused when it had come', async () => {
+      const blob = randomBlob(1000);
+      const seen: Received[] = [];
+      const check = (received: Received) => {
+        seen.push(received);
+        throw new Problem('invalid', 'It is not what its name says');
+      };
+      await expect(objects.receive(blob.body(), { check })).rejects.toMatchObject({ kind: 'invalid' });
+      expect(seen).toEqual([{ digest: blob.digest, sizeBytes: 1000 }]);
+      expect(await objects.find(blob.digest)).toBeUndefined();
+    });
+
+    it('receives nothing past a limit, nor of a body that breaks off', async () => {
+      const blob = randomBlob(100_000);
+      await expect(objects.receive(blob.body(), { maxBytes: 99_999 })).rejects.toMatchObject({ kind: 'too-large' });
+      async function* broken(): AsyncGenerator<Uint8Array> {
+        yield blob.bytes;
+        throw new Error('connection lost');
+      }
+      await expect(objects.receive(broken())).rejects.toThrow('connection lost');
+      expect(await objects.find(blob.digest)).toBeUndefined();
+      expect(await objects.receive(blob.body(), { maxBytes: 100_000 })).toMatchObject({ sizeBytes: 100_000 });
+    });
+
+    it('lists every blob once, in order, page by page, also when that of the cursor has gone', async () => {
+      const blobs = Array.from({ length: 5 }, (_, index) => randomBlob(index + 1));
+      for (const { digest, body } of blobs) await objects.put(digest, body());
+      const pages: BlobPage[] = [];
+      let after: string | undefined;
+      do {
+        const page = await objects.list({ limit: 2, ...(after === undefined ? {} : { after }) });
+        pages.push(page);
+        after = page.next;
+        const last = page.items.at(-1)?.digest;
+        if (last !== undefined && last === blobs[0]?.digest) await objects.remove(last);
+      } while (after !== undefined);
+      const digests = pages.flatMap(({ items }) => items.map(({ digest }) => digest));
+      expect(digests).toEqual([...new Set(digests)].sort());
+      expect(digests).toEqual(expect.arrayContaining(blobs.map(({ digest }) => digest)));
+      expect(pages.slice(0, -1).every(({ items }) => items.length === 2)).toBe(true);
+    });
+
+    it('lists what a blob weighs, and when it came last', async () => {
+      const blob = randomBlob(321);
+      const before = Math.floor(Date.now() / 1000) * 1000;
+      await objects.put(blob.digest, blob.body());
+      const first = await listed(blob.digest);
+      expect(first.sizeBytes).toBe(321);
+      expect(first.storedAt).toBeGreaterThanOrEqual(before);
+      expect(first.storedAt).toBeLessThanOrEqual(Date.now() + 1000);
+      await vi.waitFor(
+        async () => {
+          await objects.receive(blob.body());
+          expect((await listed(blob.digest)).storedAt).toBeGreaterThan(first.storedAt);
+        },
+        { timeout: 5000, interval: 200 },
+      );
+    });
+
+    it.each([
+      [{ after: 'x' }, 'after'],
+      [{ after: 'sha256:../../etc' }, 'after'],
+      [{ limit: 0 }, 'limit'],
+      [{ limit: 1001 }, 'limit'],
+      [{ limit: 1.5 }, 'limit'],
+    ])('lists nothing by %j', async (query, field) => {
+      await expect(objects.list(query)).rejects.toMatchObject({ kind: 'invalid', issues: [{ field }] });
+    });
+
+    async function listed(digest: Digest): Promise<StoredBlob> {
+      // The digest before it, for the cursor is not among what follows.
+      const before = `sha256:${(BigInt(`0x${digest.slice(7)}`) - 1n).toString(16).padStart(64, '0')}`;
+      const found = (await objects.list({ after: before, limit: 1 })).items[0];
+      if (found?.digest !== digest) throw new Error('the blob is not listed');
+      return found;
+    }
 
     it('removes a blob, once or twice', async () => {
       const blob = randomBlob(10);

@@ -125,4 +125,17 @@ describe('uploads in parts in a folder', () => {
     expect(await opened.objects.find(blob.digest)).toBeUndefined();
     expect((await open()).missing.map(({ number }) => number)).toEqual([2]);
   });
+
+  it('are told as unfinished with proof, too, though the blob is there by another', async () => {
+    await sendPart(1);
+    await sendPart(2);
+    await opened.objects.put(blob.digest, blob.body());
+    const [finished] = await Promise.allSettled([
+      opened.objects.finishUpload(upload, { proof: true }),
+      rm(join(opened.folder, 'uploads', 'build-7', hex, '2')),
+    ]);
+    expect(finished).toMatchObject({ status: 'rejected', reason: { kind: 'conflict' } });
+    expect(await namesIn('incoming')).toEqual([]);
+    expect((await readAll(opened.objects, blob.digest)).equals(blob.bytes)).toBe(true);
+  });
 });

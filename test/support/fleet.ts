@@ -34,6 +34,8 @@ export function memoryObjects(): Objects & { add(bytes: Uint8Array): Digest } {
       })();
     },
     put: unused,
+    receive: unused,
+    list: unused,
     remove: unused,
     downloadUrl: unused,
     uploadUrl: unused,

@@ -17,6 +17,7 @@ type Stored = {
   readonly etag: string;
   readonly checksum?: string;
   readonly composite?: boolean;
+  readonly storedAt: Date;
 };
 type Multipart = { readonly key: string; readonly checked: boolean; readonly parts: Map<number, Stored> };
 // oxlint-disable-next-line typescript/no-explicit-any
@@ -34,7 +35,7 @@ export type ScriptedS3 = {
   keys(): string[];
   uploads(): number;
   /** Puts an object there as it is. */
-  place(key: string, bytes: Buffer, options?: { checksum?: string }): void;
+  place(key: string, bytes: Buffer, options?: { checksum?: string; etag?: string }): void;
   read(key: string): Buffer | undefined;
   /** What was asked so far. */
   readonly asked: { operation: string; input: Input }[];
@@ -126,6 +127,13 @@ function operationsOf(bucket: string, { objects, uploads }: Store) {
       if (input.Range && Number(from) >= bytes.length) throw awsError('InvalidRange', undefined, 416);
       return bytes.subarray(Number(from), to === '' ? undefined : Number(to) + 1);
     },
+    /** At most 1000 a page, by the bytes of their keys. */
+    ListObjectsV2(input) {
+      const all = [...objects].filter(([key]) => key.startsWith(input.Prefix) && key > (input.StartAfter ?? ''));
+      const page = all.sort(([one], [other]) => (one < other ? -1 : 1)).slice(0, Math.min(input.MaxKeys, 1000));
+      const Contents = page.map(([Key, { bytes, storedAt }]) => ({ Key, Size: bytes.length, LastModified: storedAt }));
+      return { IsTruncated: all.length > page.length, ...(Contents.length > 0 ? { Contents } : {}) };
+    },
     DeleteObject(input) {
       objects.delete(input.Key);
       return {};
@@ -175,7 +183,7 @@ function operationsOf(bucket: string, { objects, uploads }: Store) {
       const bytes = Buffer.concat(parts);
       const etag = `"${randomUUID()}-${parts.length}"`;
       const sums = upload.checked ? { checksum: `${sha256(bytes)}-${parts.length}`, composite: true } : {};
-      objects.set(upload.key, { bytes, etag, ...sums });
+      objects.set(upload.key, { bytes, etag, storedAt: new Date(), ...sums });
       uploads.delete(input.UploadId);
       return { ETag: etag };
     },
@@ -259,7 +267,7 @@ function verified(input: Input): Stored {
 }
 
 function storedOf(bytes: Buffer): Stored {
-  return { bytes, etag: `"${createHash('md5').update(bytes).digest('hex')}"` };
+  return { bytes, etag: `"${createHash('md5').update(bytes).digest('hex')}"`, storedAt: new Date() };
 }
 
 function sha256(bytes: Buffer): string {
