@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import * as v from 'valibot';
+import type { Limits, Policy } from '../functions/ports/ports.ts';
 import { Problem, type Issue } from '../functions/runtime/errors.ts';
 
 /** The settings of the local server, as its environment gives them. */
@@ -23,8 +24,12 @@ export type Config = {
   readonly ingressPort: number | undefined;
   /** How many builds run at once; undefined: what suits the machine. */
   readonly buildConcurrency: number | undefined;
+  readonly limits: Limits;
+  readonly oidc: Policy['oidc'];
 };
 
+/** 100 TiB. */
+const mostBytes = 100 * 1024 ** 4;
 const port = (min: number) => number(min, 65_535);
 const credential = v.pipe(
   v.string(),
@@ -54,6 +59,19 @@ export const settings = {
   SLUICE_FETCH_ALLOW_PRIVATE: v.optional(v.picklist(['true', 'false'], 'true or false'), 'false'),
   SLUICE_INGRESS_PORT: v.optional(port(0)),
   SLUICE_BUILD_CONCURRENCY: v.optional(number(1, 64)),
+  SLUICE_RATE_PER_MINUTE: v.optional(number(1, 1_000_000), '1200'),
+  SLUICE_MAX_OBJECT_BYTES: v.optional(number(1, mostBytes), '5368709120'),
+  SLUICE_MAX_BUILD_BYTES: v.optional(number(1, mostBytes), '21474836480'),
+  SLUICE_MAX_BUILD_OBJECTS: v.optional(number(1, 100_000_000), '500000'),
+  SLUICE_MAX_APP_BYTES: v.optional(number(1, mostBytes), '214748364800'),
+  SLUICE_OIDC_ISSUER: v.optional(
+    v.pipe(v.string(), v.check(isIssuer, 'an https URL, or an http one of this machine, without query or fragment')),
+    'https://token.actions.githubusercontent.com',
+  ),
+  SLUICE_OIDC_AUDIENCE: v.optional(
+    v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,255}$/, '1 to 255 printable ASCII characters without blanks')),
+    'sluice',
+  ),
 } as const;
 
 /** Set to nothing is a mistake for these; for the others it is as good as not set, as many tools write it so. */
@@ -85,6 +103,14 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     fetchAllowPrivate: values.SLUICE_FETCH_ALLOW_PRIVATE === 'true',
     ingressPort: values.SLUICE_INGRESS_PORT,
     buildConcurrency: values.SLUICE_BUILD_CONCURRENCY,
+    limits: {
+      objectBytes: values.SLUICE_MAX_OBJECT_BYTES,
+      buildBytes: values.SLUICE_MAX_BUILD_BYTES,
+      buildObjects: values.SLUICE_MAX_BUILD_OBJECTS,
+      appBytes: values.SLUICE_MAX_APP_BYTES,
+      requestsPerMinute: values.SLUICE_RATE_PER_MINUTE,
+    },
+    oidc: { issuer: values.SLUICE_OIDC_ISSUER.replace(/\/$/, ''), audience: values.SLUICE_OIDC_AUDIENCE },
   };
 }
 
@@ -101,11 +127,23 @@ function number(min: number, max: number) {
   const expected = `a whole number from ${min} to ${max}`;
   return v.pipe(
     v.string(),
-    v.regex(/^\d{1,5}$/, expected),
+    v.regex(/^\d{1,15}$/, expected),
     v.transform(Number),
     v.minValue(min, expected),
     v.maxValue(max, expected),
   );
+}
+
+/** Keys that came over plain HTTP could be anybody's: that is for tests on this very machine. */
+function isIssuer(text: string): boolean {
+  if (!URL.canParse(text) || text.length > 255) return false;
+  const { protocol, hostname, search, hash, username, password } = new URL(text);
+  if (search !== '' || hash !== '' || username !== '' || password !== '' || /[?#]/.test(text)) return false;
+  return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname));
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
 }
 
 function isHost(host: string): boolean {

@@ -128,6 +128,8 @@ export async function startServer({ config, log, environment }: ServerOptions): 
         },
       },
       fetch: { allowPrivateHosts: config.fetchAllowPrivate, maxBytes: maxArtifactBytes },
+      limits: config.limits,
+      oidc: config.oidc,
     },
   };
 

@@ -1,10 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { Problem } from '../runtime/errors.ts';
-
-/** Who makes a request. */
-export type Principal = { readonly name: string };
-
-const admin: Principal = { name: 'admin' };
+import { root, type Principal } from './principal.ts';
 
 /**
  * Who the token belongs to; undefined for a wrong one. Takes the same time for every wrong token: digests are compared,
@@ -13,7 +9,7 @@ const admin: Principal = { name: 'admin' };
 export function principalOf(token: string, adminTokens: readonly string[]): Principal | undefined {
   const given = digest(token);
   const isRight = adminTokens.map((right) => right !== '' && timingSafeEqual(given, digest(right)));
-  return isRight.includes(true) ? admin : undefined;
+  return isRight.includes(true) ? root : undefined;
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Context, MiddlewareHandler } from 'hono';
-import type { Principal } from '../access/admin.ts';
+import type { Principal } from '../access/principal.ts';
 import { Problem } from '../runtime/errors.ts';
 import type { EpochMs } from '../runtime/units.ts';
 import type { ApiEnv } from './request-context.ts';

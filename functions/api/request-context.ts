@@ -1,5 +1,5 @@
 import type { Context } from 'hono';
-import type { Principal } from '../access/admin.ts';
+import type { Principal, Resource } from '../access/principal.ts';
 import type { Log } from '../runtime/log.ts';
 
 /** What the middleware hands to every route. */
@@ -10,12 +10,19 @@ export type ApiEnv = {
     log: Log;
     /** Set behind the authentication only. */
     principal: Principal | undefined;
+    /** What the request turned out to be about, as `permit` was told. */
+    about: Resource | undefined;
   };
 };
 
-/** Who asks, for timelines; every route that needs it stands behind the authentication. */
-export function actorOf(c: Context<ApiEnv>): string {
+/** Who asks, with what the token allows; every route that needs it stands behind the authentication. */
+export function principalOf(c: Context<ApiEnv>): Principal {
   const principal = c.get('principal');
   if (!principal) throw new Error('A route that names its caller is not behind the authentication');
-  return principal.name;
+  return principal;
+}
+
+/** Who asks, for timelines. */
+export function actorOf(c: Context<ApiEnv>): string {
+  return principalOf(c).name;
 }

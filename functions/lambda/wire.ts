@@ -1,5 +1,6 @@
 import { openRecords } from '../aws/open/records.ts';
 import type { PlaceWithRecords } from '../aws/open/place.ts';
+import { defaultLimits, defaultOidc } from '../ports/limits.ts';
 import type { ApiPorts, Policy } from '../ports/ports.ts';
 import { jsonLog, type Log } from '../runtime/log.ts';
 import type { Metrics } from '../runtime/metrics.ts';
@@ -34,6 +35,8 @@ export const policy: Policy = {
   // A spec is an environment variable of CodeBuild's, which takes 5,500 characters for all of them together, and has
   // refused more than 4,096 for one: https://github.com/wolfeidau/buildkite-serverless-agent/issues/35
   builds: { mostSpecBytes: 4096 },
+  limits: defaultLimits,
+  oidc: defaultOidc,
 };
 
 export type Base = Pick<ApiPorts, 'records' | 'clock' | 'log' | 'metrics'>;

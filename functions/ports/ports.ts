@@ -21,6 +21,21 @@ export type Policy = {
   readonly targets?: { readonly needService: boolean };
   /** How long a build's spec may be, as bytes of JSON; left out: as long as an app makes it. */
   readonly builds?: { readonly mostSpecBytes: number };
+  readonly limits: Limits;
+  /** Whose OpenID Connect tokens may be exchanged for tokens of ours, and for whom they must be made. */
+  readonly oidc: { readonly issuer: string; readonly audience: string };
+};
+
+/** What is over one of these is refused in words, and nothing of it is kept. */
+export type Limits = {
+  /** Of one object, of a build's objects together, and how many it may have. */
+  readonly objectBytes: number;
+  readonly buildBytes: number;
+  readonly buildObjects: number;
+  /** Of all that an app's builds hold. */
+  readonly appBytes: number;
+  /** Of each token. */
+  readonly requestsPerMinute: number;
 };
 
 /** A POST to somewhere outside. */

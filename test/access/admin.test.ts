@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { authenticate, principalOf, tokenOf, userNameOf } from '../../functions/access/admin.ts';
+import { root } from '../../functions/access/principal.ts';
 import { Problem } from '../../functions/runtime/errors.ts';
 
 const token = 'b7c1f0a2d3e4';
@@ -13,7 +14,7 @@ describe('authenticate', () => {
     ['a password, for Git', basic(`git:${token}`)],
     ['a password without a user name', basic(`:${token}`)],
   ])('takes the token as %s', (_what, header) => {
-    expect(authenticate(header, [token])).toEqual({ name: 'admin' });
+    expect(authenticate(header, [token])).toEqual(root);
   });
 
   it.each([
@@ -35,7 +36,7 @@ describe('authenticate', () => {
   });
 
   it('takes the old token and the new one during a rotation', () => {
-    expect(principalOf(token, ['new', token])).toEqual({ name: 'admin' });
+    expect(principalOf(token, ['new', token])).toEqual(root);
     expect(principalOf(token, ['new'])).toBeUndefined();
     expect(principalOf(token, [])).toBeUndefined();
   });

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readConfig } from '../../local/config.ts';
+import { defaultLimits, defaultOidc } from '../../functions/ports/limits.ts';
 import { Problem } from '../../functions/runtime/errors.ts';
 
 const problemOf = (env: Record<string, string>): Problem => {
@@ -28,6 +29,8 @@ describe('the configuration', () => {
       fetchAllowPrivate: false,
       ingressPort: undefined,
       buildConcurrency: undefined,
+      limits: defaultLimits,
+      oidc: defaultOidc,
     });
   });
 
@@ -44,6 +47,13 @@ describe('the configuration', () => {
       SLUICE_FETCH_ALLOW_PRIVATE: 'true',
       SLUICE_INGRESS_PORT: '8080',
       SLUICE_BUILD_CONCURRENCY: '2',
+      SLUICE_RATE_PER_MINUTE: '60',
+      SLUICE_MAX_OBJECT_BYTES: '1000000000000',
+      SLUICE_MAX_BUILD_BYTES: '2',
+      SLUICE_MAX_BUILD_OBJECTS: '3',
+      SLUICE_MAX_APP_BYTES: '4',
+      SLUICE_OIDC_ISSUER: 'http://127.0.0.1:9000/',
+      SLUICE_OIDC_AUDIENCE: 'https://sluice.example.com',
     };
     expect(readConfig(env)).toEqual({
       port: 0,
@@ -57,8 +67,36 @@ describe('the configuration', () => {
       fetchAllowPrivate: true,
       ingressPort: 8080,
       buildConcurrency: 2,
+      limits: {
+        requestsPerMinute: 60,
+        objectBytes: 1_000_000_000_000,
+        buildBytes: 2,
+        buildObjects: 3,
+        appBytes: 4,
+      },
+      oidc: { issuer: 'http://127.0.0.1:9000', audience: 'https://sluice.example.com' },
     });
   });
+
+  it.each([
+    'http://token.example.com',
+    'token.example.com',
+    'https://token.example.com?a=b',
+    'https://token.example.com#a',
+    'https://user:word@token.example.com',
+    'file:///etc/passwd',
+    'http://127.0.0.1.example.com',
+  ])('refuses the issuer %j', (issuer) => {
+    const expected = 'an https URL, or an http one of this machine, without query or fragment';
+    expect(problemOf({ SLUICE_OIDC_ISSUER: issuer }).issues).toEqual([{ field: 'SLUICE_OIDC_ISSUER', expected }]);
+  });
+
+  it.each(['https://token.example.com/tenant', 'http://localhost:1', 'http://[::1]:2', 'http://127.0.0.9'])(
+    'takes the issuer %j',
+    (issuer) => {
+      expect(readConfig({ SLUICE_OIDC_ISSUER: issuer }).oidc.issuer).toBe(issuer);
+    },
+  );
 
   it('names every wrong variable at once, with what was expected of it', () => {
     const problem = problemOf({ PORT: '70000', HOST: 'no host', LOG_LEVEL: 'loud', SLUICE_ENGINE: 'podman' });

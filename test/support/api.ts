@@ -8,6 +8,7 @@ import { standing } from '../../functions/deployments/standing.ts';
 import type { LogPage } from '../../functions/ports/builder.ts';
 import type { Fleet, TargetView } from '../../functions/ports/fleet.ts';
 import type { Ports } from '../../functions/ports/ports.ts';
+import { defaultLimits, defaultOidc } from '../../functions/ports/limits.ts';
 import { Problem } from '../../functions/runtime/errors.ts';
 import { silentLog } from '../../functions/runtime/log.ts';
 import { prometheusMetrics, type PrometheusMetrics } from '../../functions/runtime/metrics.ts';
@@ -84,6 +85,9 @@ export async function openTestApi(options: Partial<Omit<ApiOptions, 'ports'>> & 
     policy: {
       source: { allowFile: true, ownRemote: undefined },
       fetch: { allowPrivateHosts: false, maxBytes: 1_000_000 },
+      // Tests ask as fast as they can, some of them by a clock of their own.
+      limits: { ...defaultLimits, requestsPerMinute: 1_000_000 },
+      oidc: defaultOidc,
     },
     ...options.ports,
   };

@@ -5,6 +5,7 @@ import type { Deployment } from '../../functions/deployments/deployment.ts';
 import { getDeployment } from '../../functions/deployments/store.ts';
 import { wakeRollout } from '../../functions/deployments/wake.ts';
 import { isEnd } from '../../functions/deployments/state.ts';
+import { defaultLimits, defaultOidc } from '../../functions/ports/limits.ts';
 import type { Ports } from '../../functions/ports/ports.ts';
 import { silentLog } from '../../functions/runtime/log.ts';
 import { runStep } from '../../functions/workflow/steps.ts';
@@ -70,7 +71,12 @@ export async function scriptedCloud(clock: () => number = () => Date.now()) {
     newId: v7,
     log: silentLog,
     metrics: { deploymentEnded: ({ status }) => ended.push(status), buildEnded: () => {} },
-    policy: { source: { allowFile: false, ownRemote: undefined }, fetch: { allowPrivateHosts: false, maxBytes: 1e9 } },
+    policy: {
+      source: { allowFile: false, ownRemote: undefined },
+      fetch: { allowPrivateHosts: false, maxBytes: 1e9 },
+      limits: { ...defaultLimits, requestsPerMinute: 1_000_000 },
+      oidc: defaultOidc,
+    },
   };
   return {
     ports,
