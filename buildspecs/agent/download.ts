@@ -2,12 +2,11 @@ import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { get as getHttp, type IncomingMessage } from 'node:http';
 import { get as getHttps } from 'node:https';
-import type { LookupFunction } from 'node:net';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Problem } from '../../functions/runtime/errors.ts';
+import { addressesOf, answering, type HostAddress } from '../../functions/runtime/public-host.ts';
 import type { Digest } from '../../functions/runtime/units.ts';
-import { addressesOf, type HostAddress } from './public-host.ts';
 
 const mostRedirects = 5;
 const silentMs = 30_000;
@@ -26,7 +25,9 @@ export type Download = {
 export async function download(wanted: Download): Promise<{ digest: Digest; sizeBytes: number }> {
   let url = checkedUrl(wanted.url);
   for (let hop = 0; hop <= mostRedirects; hop++) {
-    const addresses = await addressesOf(url.hostname, wanted);
+    const addresses = await addressesOf(url.hostname, wanted).catch((cause: Problem) => {
+      throw invalid(cause.message, cause);
+    });
     const response = await request(url, addresses);
     const location = redirectOf(response);
     if (location === undefined) return await store(response, url, wanted);
@@ -62,15 +63,6 @@ function request(url: URL, addresses: readonly HostAddress[]): Promise<IncomingM
     sent.setTimeout(silentMs, () => sent.destroy(new Error(`the server is silent for ${silentMs / 1000} s`)));
     sent.once('error', (cause) => reject(invalid(`${shown(url)} cannot be fetched: ${cause.message}`, cause)));
   });
-}
-
-/** Gives the connection the addresses that were checked, and no others. */
-function answering(addresses: readonly HostAddress[]): LookupFunction {
-  return (_hostname, options, done) => {
-    const [first] = addresses;
-    if (options.all) done(null, [...addresses]);
-    else done(null, first?.address ?? '', first?.family ?? 0);
-  };
 }
 
 function redirectOf({ statusCode, headers }: IncomingMessage): string | undefined {

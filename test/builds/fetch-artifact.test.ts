@@ -9,8 +9,8 @@ import { gzipSync } from 'node:zlib';
 import { packTar, type TarEntry } from 'modern-tar';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { fetchArtifact } from '../../buildspecs/agent/fetch-artifact.ts';
-import { isPublicAddress } from '../../buildspecs/agent/public-host.ts';
 import type { FetchSpec } from '../../functions/builds/spec.ts';
+import { isPublicAddress } from '../../functions/runtime/public-host.ts';
 import { makeOutside, type TestOutside } from '../support/outside.ts';
 
 const routes = new Map<string, RequestListener>();

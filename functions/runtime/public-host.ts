@@ -1,12 +1,13 @@
 import { lookup } from 'node:dns/promises';
+import type { LookupFunction } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import { Problem } from '../../functions/runtime/errors.ts';
+import { Problem } from './errors.ts';
 
 export type HostAddress = { readonly address: string; readonly family: number };
 
 /**
  * The addresses of a URL's host, every one of them on the public internet unless private ones are allowed. Connect to
- * these very addresses: a name resolved again could lead elsewhere. Throws `Problem('invalid')`.
+ * these very addresses (`answering`): a name resolved again could lead elsewhere. Throws `Problem('invalid')`.
  */
 export async function addressesOf(
   hostname: string,
@@ -14,12 +15,21 @@ export async function addressesOf(
 ): Promise<readonly HostAddress[]> {
   const host = hostname.replace(/^\[|\]$/g, '');
   const addresses = await lookup(host, { all: true }).catch((cause: unknown) => {
-    throw new Problem('invalid', `fetch.url: the host ${hostname} is not known`, { cause });
+    throw new Problem('invalid', `the host ${hostname} is not known`, { cause });
   });
   if (!options.allowPrivateHosts && !addresses.every(({ address }) => isPublicAddress(address))) {
-    throw new Problem('invalid', `fetch.url: the host ${hostname} is not on the public internet`);
+    throw new Problem('invalid', `the host ${hostname} is not on the public internet`);
   }
   return addresses;
+}
+
+/** Gives a connection the addresses that were checked, and no others. */
+export function answering(addresses: readonly HostAddress[]): LookupFunction {
+  return (_hostname, options, done) => {
+    const [first] = addresses;
+    if (options.all) done(null, [...addresses]);
+    else done(null, first?.address ?? '', first?.family ?? 0);
+  };
 }
 
 /**
