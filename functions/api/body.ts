@@ -102,7 +102,8 @@ async function whole(request: Request): Promise<ArrayBuffer> {
   }
 }
 
-async function* chunksOf(body: ReadableStream<Uint8Array> | null): AsyncGenerator<Uint8Array> {
+/** The pieces of a body as they come in; one that breaks off throws `Problem('invalid')`. */
+export async function* chunksOf(body: ReadableStream<Uint8Array> | null): AsyncGenerator<Uint8Array> {
   if (!body) return;
   try {
     yield* body;
