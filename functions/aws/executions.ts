@@ -10,11 +10,19 @@ import type { Workflow } from '../ports/workflow.ts';
 import { Problem } from '../runtime/errors.ts';
 import type { EpochMs } from '../runtime/units.ts';
 import { answered, isNamed } from './client.ts';
-import { describeExecutionInput, executionArn, startExecutionInput, stopExecutionInput } from './workflow-requests.ts';
+import {
+  describeExecutionInput,
+  executionArn,
+  startExecutionInput,
+  stopExecutionInput,
+  type InputName,
+} from './workflow-requests.ts';
 
 export type StateMachine = {
   readonly client: SFNClient;
   readonly stateMachineArn: string;
+  /** What its executions are of, as their input calls it; default: deployments. */
+  readonly inputName?: InputName;
   /** Between two looks at an execution that is ending; default 500. */
   readonly pauseMs?: number;
   /** Default: the machine's. */
@@ -24,7 +32,7 @@ export type StateMachine = {
 /** The service in the words of errors. */
 export const workflowWords = 'The workflow service';
 
-/** A deployment is begun anew when its worker was lost; one that was so often has something else that is wrong. */
+/** What is begun anew when its worker was lost, so often, has something else that is wrong. */
 const maxRuns = 4096;
 /** Past what was found, so many names are tried: what is described comes a little late. */
 const maxTries = 8;
@@ -34,7 +42,7 @@ const maxRemembered = 1000;
 
 /** An execution as it is described; `endedAt` where that is told. */
 type Run = { readonly isRunning: boolean; readonly endedAt?: EpochMs };
-/** The last execution of a deployment. */
+/** The last execution of a deployment or job. */
 type Last = Run & { readonly run: number };
 
 /**
@@ -45,7 +53,7 @@ export function restartDelayMs(run: number): number {
   return run < 4 ? 0 : Math.min(15, 2 ** (run - 4)) * 60_000;
 }
 
-/** Starts, stops and looks after executions; at most one of a deployment runs. */
+/** Starts, stops and looks after executions; at most one of a deployment or job runs. */
 export function executions(machine: StateMachine): Pick<Workflow, 'start' | 'isRunning' | 'stop'> {
   const runs = runsOf(machine);
   return { ...startsIn(runs, machine), ...stopsIn(runs, machine) };
@@ -58,34 +66,35 @@ export function startExecutions(machine: StateMachine): Pick<Workflow, 'start' |
 
 type Runs = ReturnType<typeof runsOf>;
 
-function runsOf({ client, stateMachineArn }: StateMachine) {
+function runsOf(machine: StateMachine) {
+  const { client, stateMachineArn } = machine;
   const started = new Map<string, number>();
 
   /** Undefined when it does not exist. What this process has started runs, though it be not described yet. */
-  async function findRun(deploymentId: string, run: number): Promise<Run | undefined> {
+  async function findRun(id: string, run: number): Promise<Run | undefined> {
     try {
-      const command = new DescribeExecutionCommand(describeExecutionInput(stateMachineArn, deploymentId, run));
+      const command = new DescribeExecutionCommand(describeExecutionInput(stateMachineArn, id, run));
       const { status, stopDate } = await answered(workflowWords, client.send(command));
       return { isRunning: status === 'RUNNING', ...(stopDate ? { endedAt: stopDate.getTime() } : {}) };
     } catch (error) {
       if (!isNamed(error, 'ExecutionDoesNotExist')) throw error;
-      return started.get(deploymentId) === run ? { isRunning: true } : undefined;
+      return started.get(id) === run ? { isRunning: true } : undefined;
     }
   }
 
   /** Executions are numbered without gaps and only the last can run: found in steps that double, then halve. */
-  async function findLast(deploymentId: string): Promise<Last | undefined> {
+  async function findLast(id: string): Promise<Last | undefined> {
     let low: Last | undefined;
     let high = 1;
     for (; high <= maxRuns; high *= 2) {
-      const found = await findRun(deploymentId, high);
+      const found = await findRun(id, high);
       if (!found) break;
       low = { ...found, run: high };
       if (found.isRunning) return low;
     }
     while (low && high - low.run > 1) {
       const run: number = Math.floor((low.run + high) / 2);
-      const found = await findRun(deploymentId, run);
+      const found = await findRun(id, run);
       if (found) low = { ...found, run };
       else high = run;
       if (found?.isRunning) return low;
@@ -94,22 +103,22 @@ function runsOf({ client, stateMachineArn }: StateMachine) {
   }
 
   /** False when an execution of that name has ended: the name is taken. */
-  async function begin(deploymentId: string, run: number): Promise<boolean> {
+  async function begin(id: string, run: number): Promise<boolean> {
     try {
-      const command = new StartExecutionCommand(startExecutionInput(stateMachineArn, deploymentId, run));
+      const command = new StartExecutionCommand(startExecutionInput(machine, id, run));
       await answered(workflowWords, client.send(command));
     } catch (cause) {
       if (isNamed(cause, 'ExecutionAlreadyExists')) return false;
       if (!isNamed(cause, 'ExecutionLimitExceeded')) throw cause;
       throw new Problem('busy', 'As many workflows run as Step Functions allows; try again', { cause });
     }
-    started.delete(deploymentId);
-    started.set(deploymentId, run);
+    started.delete(id);
+    started.set(id, run);
     if (started.size > maxRemembered) started.delete(started.keys().next().value ?? '');
     return true;
   }
 
-  return { begin, findLast, findRun, forget: (deploymentId: string) => void started.delete(deploymentId) };
+  return { begin, findLast, findRun, forget: (id: string) => void started.delete(id) };
 }
 
 function startsIn(
@@ -118,45 +127,45 @@ function startsIn(
 ): Pick<Workflow, 'start' | 'isRunning'> {
   return {
     /** Who starts at the same time tries the same names in the same order: one execution comes of it. */
-    async start(deploymentId) {
-      if (await begin(deploymentId, 1)) return;
-      const { run, isRunning, endedAt = 0 } = (await findLast(deploymentId)) ?? { run: 1, isRunning: false };
+    async start(id) {
+      if (await begin(id, 1)) return;
+      const { run, isRunning, endedAt = 0 } = (await findLast(id)) ?? { run: 1, isRunning: false };
       // Its end may be described late, or be too near: then nothing is begun now, and whoever reconciles asks again.
       // Never two at once.
       if (isRunning || clock() - endedAt < restartDelayMs(run)) return;
       for (let next = run + 1; next <= run + maxTries; next += 1) {
-        if (await begin(deploymentId, next)) return;
+        if (await begin(id, next)) return;
       }
       throw new Problem('busy', 'The workflow cannot be begun anew right now; try again');
     },
 
-    async isRunning(deploymentId) {
-      return (await findLast(deploymentId))?.isRunning ?? false;
+    async isRunning(id) {
+      return (await findLast(id))?.isRunning ?? false;
     },
   };
 }
 
 function stopsIn(runs: Runs, { client, stateMachineArn, pauseMs = 500 }: StateMachine): Pick<Workflow, 'stop'> {
-  async function untilEnded(deploymentId: string, run: number): Promise<void> {
+  async function untilEnded(id: string, run: number): Promise<void> {
     for (let look = 0; look < maxLooks; look += 1) {
-      if (!(await runs.findRun(deploymentId, run))?.isRunning) return;
+      if (!(await runs.findRun(id, run))?.isRunning) return;
       await pause(pauseMs);
     }
     throw new Problem('busy', 'The workflow is being stopped and has not ended yet; try again');
   }
 
   return {
-    async stop(deploymentId, reason) {
-      const last = await runs.findLast(deploymentId);
+    async stop(id, reason) {
+      const last = await runs.findLast(id);
       if (!last?.isRunning) return;
-      const arn = executionArn(stateMachineArn, deploymentId, last.run);
+      const arn = executionArn(stateMachineArn, id, last.run);
       try {
         await answered(workflowWords, client.send(new StopExecutionCommand(stopExecutionInput(arn, reason))));
       } catch (error) {
         if (!isNamed(error, 'ExecutionDoesNotExist')) throw error;
       }
-      runs.forget(deploymentId);
-      await untilEnded(deploymentId, last.run);
+      runs.forget(id);
+      await untilEnded(id, last.run);
     },
   };
 }

@@ -6,12 +6,13 @@ import type { Digest } from '../runtime/units.ts';
 import { isNamed } from './client.ts';
 import { digestOf, inParts, metered, newMeter } from './object-body.ts';
 import { bytesOf, findBlob, isConflict, sent, type ObjectsOptions } from './object-calls.ts';
+import { finishUploads } from './object-finish.ts';
 import { listObjects } from './object-list.ts';
 import { putBlobInParts } from './object-parts.ts';
 import { receiveObjects } from './object-receive.ts';
 import { atBlob, deleteInput, putInput, type At } from './object-requests.ts';
 import { signedGet, signedPut, type SigningOptions } from './object-urls.ts';
-import { transferObjects } from './object-uploads.ts';
+import { abandonUploads, openUploads } from './object-uploads.ts';
 
 /** A body is held this much at a time: what is smaller goes in one call, what is larger in parts of it. */
 const partBytes = 8 * 1024 ** 2;
@@ -26,7 +27,9 @@ export function s3Objects(options: SigningOptions): Objects {
     ...receiveObjects(options),
     ...listObjects(options),
     ...removeObjects(options),
-    ...transferObjects(options),
+    ...openUploads(options),
+    ...finishUploads(options),
+    ...abandonUploads(options),
     ...objectsReady(options),
     downloadUrl: async (digest, seconds) => await signedGet(options, digest, seconds),
     uploadUrl: async (digest, seconds) => await signedPut(options, digest, seconds),

@@ -9,13 +9,16 @@ import { Problem } from '../runtime/errors.ts';
 
 /**
  * What is asked of Step Functions, as pure values, and what executions are called. The first execution of a deployment
- * has the deployment's id for its name, the later ones `<id>-2`, `<id>-3` …: a name is taken for 90 days, also after its
+ * or job has its id for its name, the later ones `<id>-2`, `<id>-3` …: a name is taken for 90 days, also after its
  * execution has ended.
  * https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
  */
-export function executionName(deploymentId: string, run: number): string {
-  return run === 1 ? deploymentId : `${deploymentId}-${run}`;
+export function executionName(id: string, run: number): string {
+  return run === 1 ? id : `${id}-${run}`;
 }
+
+/** What the input of an execution calls its id: of `deploy.asl.json`, of `job.asl.json`. */
+export type InputName = 'deploymentId' | 'jobId';
 
 /**
  * The deployment and the number of its execution, from an execution's ARN or name; undefined for one that is not ours,
@@ -31,26 +34,27 @@ export function parseExecutionName(
 }
 
 /** `arn:aws:states:eu-central-1:123456789012:stateMachine:sluice-deploy` → `…:execution:sluice-deploy:<name>` */
-export function executionArn(stateMachineArn: string, deploymentId: string, run: number): string {
-  return `${stateMachineArn.replace(':stateMachine:', ':execution:')}:${executionName(deploymentId, run)}`;
+export function executionArn(stateMachineArn: string, id: string, run: number): string {
+  return `${stateMachineArn.replace(':stateMachine:', ':execution:')}:${executionName(id, run)}`;
 }
 
 /** Name and input alike make a repeated start harmless while the execution runs. */
 export function startExecutionInput(
-  stateMachineArn: string,
-  deploymentId: string,
+  machine: { readonly stateMachineArn: string; readonly inputName?: InputName },
+  id: string,
   run: number,
 ): StartExecutionCommandInput {
-  return { stateMachineArn, name: executionName(deploymentId, run), input: JSON.stringify({ deploymentId }) };
+  const { stateMachineArn, inputName = 'deploymentId' } = machine;
+  return { stateMachineArn, name: executionName(id, run), input: JSON.stringify({ [inputName]: id }) };
 }
 
 export function describeExecutionInput(
   stateMachineArn: string,
-  deploymentId: string,
+  id: string,
   run: number,
 ): DescribeExecutionCommandInput {
   // What it was given and what it answered is not asked for.
-  return { executionArn: executionArn(stateMachineArn, deploymentId, run), includedData: 'METADATA_ONLY' };
+  return { executionArn: executionArn(stateMachineArn, id, run), includedData: 'METADATA_ONLY' };
 }
 
 export function stopExecutionInput(arn: string, reason: string): StopExecutionCommandInput {

@@ -14,8 +14,12 @@ export function apiPorts(wired: Wired): ApiPorts {
     workflow: lazily<ApiPorts['workflow']>({ start: true, fail: true, resume: true, ready: true }, async () =>
       (await import('../aws/open/api-workflow.ts')).openApiWorkflow(place),
     ),
-    objects: lazily<ApiPorts['objects']>({ ready: true }, async () =>
-      (await import('../aws/open/objects-ready.ts')).openObjectsReady(place),
+    jobs: lazily<ApiPorts['jobs']>({ start: true }, async () =>
+      (await import('../aws/open/job-starts.ts')).openJobStarts(place),
+    ),
+    objects: lazily<ApiPorts['objects']>(
+      { ready: true, find: true, read: true, put: true, receive: true, openUpload: true, abandonUpload: true },
+      async () => (await import('../aws/open/api-objects.ts')).openApiObjects(place),
     ),
     secrets: lazily<ApiPorts['secrets']>({ write: true, list: true, remove: true, ready: true }, async () =>
       (await import('../aws/open/secret-writes.ts')).openSecretWrites(place),

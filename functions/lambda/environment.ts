@@ -4,15 +4,15 @@ import type { LogLevel } from '../runtime/log.ts';
 
 const like = (pattern: RegExp, expected: string) => v.pipe(v.string(expected), v.regex(pattern, expected));
 
+const stateMachine = /^arn:[a-z-]+:states:[a-z0-9-]+:\d{12}:stateMachine:[A-Za-z0-9_-]{1,80}$/;
+
 /** What the stack gives every function; see `infra/control-plane-stack.ts`. */
 const entries = {
   SLUICE_PREFIX: like(prefixPattern, '1 to 16 lower-case letters, digits and inner dashes, a letter first'),
   SLUICE_TABLE: like(/^[A-Za-z0-9_.-]{3,255}$/, 'the name of the DynamoDB table'),
   SLUICE_BUCKET: like(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'the name of the S3 bucket'),
-  SLUICE_STATE_MACHINE_ARN: like(
-    /^arn:[a-z-]+:states:[a-z0-9-]+:\d{12}:stateMachine:[A-Za-z0-9_-]{1,80}$/,
-    'the ARN of the state machine',
-  ),
+  SLUICE_STATE_MACHINE_ARN: like(stateMachine, 'the ARN of the state machine'),
+  SLUICE_JOB_MACHINE_ARN: like(stateMachine, 'the ARN of the state machine of jobs'),
   LOG_LEVEL: v.optional(
     v.picklist(['debug', 'info', 'warn', 'error', 'silent'], 'debug, info, warn, error or silent'),
     'info',
@@ -25,6 +25,7 @@ export type Environment = {
   readonly table: string;
   readonly bucket: string;
   readonly stateMachineArn: string;
+  readonly jobMachineArn: string;
   readonly logLevel: LogLevel;
   /** What is installed, for people; `unknown` where nobody says. */
   readonly version: string;
@@ -49,6 +50,7 @@ export function parseEnvironment(variables: Readonly<Record<string, string | und
     table: values.SLUICE_TABLE,
     bucket: values.SLUICE_BUCKET,
     stateMachineArn: values.SLUICE_STATE_MACHINE_ARN,
+    jobMachineArn: values.SLUICE_JOB_MACHINE_ARN,
     logLevel: values.LOG_LEVEL,
     version: values.SLUICE_VERSION,
   };

@@ -10,6 +10,9 @@ export function reconcilePorts(wired: Wired): ReconcilePorts {
       { start: true, isRunning: true, stop: true, resume: true, fail: true },
       async () => (await import('../aws/open/whole-workflow.ts')).openWholeWorkflow(place),
     ),
+    jobs: lazily<ReconcilePorts['jobs']>({ start: true, isRunning: true }, async () =>
+      (await import('../aws/open/job-starts.ts')).openJobStarts(place),
+    ),
     secrets: lazily<ReconcilePorts['secrets']>({ list: true, remove: true }, async () =>
       (await import('../aws/open/secret-removals.ts')).openSecretRemovals(place),
     ),

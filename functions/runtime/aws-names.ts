@@ -35,6 +35,8 @@ export const taskRolePath = (prefix: string): string => `/${prefix}/task/`;
 export const buildPolicyName = (prefix: string): string => `${prefix}-build`;
 
 export const stateMachineName = (prefix: string): string => `${prefix}-deploy`;
+/** The state machine of jobs: commits, publications, checks, hooks and pruning. */
+export const jobMachineName = (prefix: string): string => `${prefix}-jobs`;
 /** What an app's stack must know of the installation, as SSM parameters: `/sluice/bucket-name`. */
 export const parameterName = (prefix: string, name: 'bucket-name'): string => `/${prefix}/${name}`;
 

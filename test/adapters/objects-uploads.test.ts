@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { transferObjects } from '../../functions/aws/object-uploads.ts';
+import { finishUploads } from '../../functions/aws/object-finish.ts';
 import { s3Objects } from '../../functions/aws/objects.ts';
 import type { Objects, UploadRef } from '../../functions/ports/objects.ts';
 import { randomBlob, send } from '../contract/object-blobs.ts';
@@ -248,8 +248,7 @@ describe('uploads in parts on S3', () => {
     beforeEach(() => {
       ({ blob, upload, key, stagedKey } = large);
     });
-    const port = () =>
-      transferObjects({ client: s3.client, bucket: s3.bucket, clock: Date.now, copyPieceBytes: 1_000_000 });
+    const port = () => finishUploads({ client: s3.client, bucket: s3.bucket, copyPieceBytes: 1_000_000 });
 
     it('are copied piece by piece', async () => {
       await sendMissing();

@@ -20,12 +20,22 @@ const arn = (run: number) => executionArn(scriptedMachineArn, id, run);
 
 describe('what is asked of Step Functions', () => {
   it('is a start by the deployment’s id, with the same input each time', () => {
-    expect(startExecutionInput(scriptedMachineArn, id, 1)).toEqual({
+    const machine = { stateMachineArn: scriptedMachineArn };
+    expect(startExecutionInput(machine, id, 1)).toEqual({
       stateMachineArn: scriptedMachineArn,
       name: id,
       input: `{"deploymentId":"${id}"}`,
     });
-    expect(startExecutionInput(scriptedMachineArn, id, 3)).toMatchObject({ name: `${id}-3` });
+    expect(startExecutionInput(machine, id, 3)).toMatchObject({ name: `${id}-3` });
+  });
+
+  it('is the same for a job, by the name that its definition reads', () => {
+    const machine = { stateMachineArn: scriptedMachineArn, inputName: 'jobId' } as const;
+    expect(startExecutionInput(machine, '2147483647', 2)).toEqual({
+      stateMachineArn: scriptedMachineArn,
+      name: '2147483647-2',
+      input: '{"jobId":"2147483647"}',
+    });
   });
 
   it('is a look and a stop by the ARN that follows from the name', () => {
@@ -64,6 +74,7 @@ describe('what is asked of Step Functions', () => {
     [`${id}-0`, undefined],
     [`${id}-2-3`, undefined],
     ['by-hand', undefined],
+    ['2147483647', undefined],
     ['', undefined],
   ])('an execution %s is read back', (name, expected) => {
     expect(parseExecutionName(name)).toEqual(expected);

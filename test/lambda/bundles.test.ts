@@ -71,6 +71,7 @@ const run = async (name: FunctionEntry, ...events: unknown[]): Promise<readonly 
       SLUICE_TABLE: 'records',
       SLUICE_BUCKET: 'artifacts',
       SLUICE_STATE_MACHINE_ARN: stateMachineArn,
+      SLUICE_JOB_MACHINE_ARN: stateMachineArn.replace('-deploy', '-jobs'),
       LOG_LEVEL: 'debug',
       AWS_REGION: 'eu-central-1',
       AWS_ACCESS_KEY_ID: 'test',

@@ -6,6 +6,7 @@ const whole = {
   SLUICE_TABLE: 'sluice-control-plane-Records-1A2B',
   SLUICE_BUCKET: 'sluice-artifacts-1a2b',
   SLUICE_STATE_MACHINE_ARN: 'arn:aws:states:eu-central-1:123456789012:stateMachine:sluice-deploy',
+  SLUICE_JOB_MACHINE_ARN: 'arn:aws:states:eu-central-1:123456789012:stateMachine:sluice-jobs',
 };
 
 describe('the environment of a function', () => {
@@ -15,6 +16,7 @@ describe('the environment of a function', () => {
       table: 'sluice-control-plane-Records-1A2B',
       bucket: 'sluice-artifacts-1a2b',
       stateMachineArn: 'arn:aws:states:eu-central-1:123456789012:stateMachine:sluice-deploy',
+      jobMachineArn: 'arn:aws:states:eu-central-1:123456789012:stateMachine:sluice-jobs',
       logLevel: 'info',
       version: 'unknown',
     });

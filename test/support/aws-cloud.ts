@@ -14,6 +14,7 @@ import { stepHandler } from '../../functions/lambda/step-handler.ts';
 import {
   adminTokenSecret,
   buildProjectPrefix,
+  jobMachineName,
   stateMachineName,
   webhookSecretSecret,
 } from '../../functions/runtime/aws-names.ts';
@@ -144,6 +145,7 @@ export async function awsCloud(options: AwsCloudOptions = {}) {
     prefix,
     bucket: s3.bucket,
     stateMachineArn: machineArn,
+    jobMachineArn: machineArn.replace(stateMachineName(prefix), jobMachineName(prefix)),
     sfn,
     secretsManager: secretsManager.client,
     codeBuild: codeBuildClient,

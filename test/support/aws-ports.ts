@@ -15,20 +15,26 @@ import { apiFleet } from '../../functions/aws/fleet/api-fleet.ts';
 import { retireTarget } from '../../functions/aws/fleet/retire.ts';
 import { viewTarget } from '../../functions/aws/fleet/view.ts';
 import { workflowFleet } from '../../functions/aws/fleet/workflow-fleet.ts';
-import { objectsReady } from '../../functions/aws/objects.ts';
+import { finishUploads } from '../../functions/aws/object-finish.ts';
+import { listObjects } from '../../functions/aws/object-list.ts';
+import { receiveObjects } from '../../functions/aws/object-receive.ts';
+import { abandonUploads, openUploads } from '../../functions/aws/object-uploads.ts';
+import { objectsReady, readObjects, removeObjects, writeObjects } from '../../functions/aws/objects.ts';
 import { rotatingSecret } from '../../functions/aws/rotating-secret.ts';
 import { secretCache } from '../../functions/aws/secret-cache.ts';
 import { removeSecrets, writeSecrets } from '../../functions/aws/secret-writes.ts';
-import { describeSecrets, listSecrets, secretReferences } from '../../functions/aws/secrets.ts';
+import { describeSecrets, listSecrets, readSecrets, secretReferences } from '../../functions/aws/secrets.ts';
 import { answerTokens, resumeTokens } from '../../functions/aws/task-tokens.ts';
 import { policy } from '../../functions/lambda/wire.ts';
 import type { ApiPorts, EventPorts, ReconcilePorts, WorkflowPorts } from '../../functions/ports/ports.ts';
 import { adminTokenSecret, webhookSecretSecret } from '../../functions/runtime/aws-names.ts';
+import { sender } from '../../functions/runtime/send.ts';
 
 export type AwsPlace = Pick<ApiPorts, 'records' | 'clock' | 'log' | 'metrics'> & {
   readonly prefix: string;
   readonly bucket: string;
   readonly stateMachineArn: string;
+  readonly jobMachineArn: string;
   readonly sfn: SFNClient;
   readonly secretsManager: SecretsManagerClient;
   readonly codeBuild: CodeBuildClient;
@@ -45,6 +51,8 @@ export function awsPorts(place: AwsPlace) {
   const { records, clock, log, metrics, prefix, bucket, stateMachineArn } = place;
   const base = { records, clock, log, metrics };
   const stateMachine = { client: place.sfn, stateMachineArn };
+  const jobs = startExecutions({ client: place.sfn, stateMachineArn: place.jobMachineArn, inputName: 'jobId' });
+  const objectsPlace = { client: place.s3, bucket, clock };
   const secretsPlace = { client: place.secretsManager, prefix };
   const caching = { ...secretsPlace, cache: secretCache(clock), sleep: async () => {} };
   const buildPlace = { client: place.codeBuild, logs: place.buildLogs, records, prefix, clock, pauseMs: 1 };
@@ -63,7 +71,15 @@ export function awsPorts(place: AwsPlace) {
     newId: v7,
     policy,
     workflow: { ...startExecutions(stateMachine), ...answerTokens(place.sfn), ...readyToRun(stateMachine) },
-    objects: objectsReady({ client: place.s3, bucket }),
+    jobs,
+    objects: {
+      ...readObjects(objectsPlace),
+      ...writeObjects(objectsPlace),
+      ...receiveObjects(objectsPlace),
+      ...openUploads(objectsPlace),
+      ...abandonUploads(objectsPlace),
+      ...objectsReady(objectsPlace),
+    },
     secrets: { ...writeSecrets(caching), ...removeSecrets(caching), ...listSecrets(secretsPlace) },
     builder: { ...stopBuilds(buildPlace), ...readBuildLogs(buildPlace), ...readyToBuild(buildPlace) },
     fleet: apiFleet(fleetPlace),
@@ -73,7 +89,17 @@ export function awsPorts(place: AwsPlace) {
     newId: v7,
     policy,
     workflow: { ...startExecutions(stateMachine), ...answerTokens(place.sfn) },
-    secrets: describeSecrets(secretsPlace),
+    jobs,
+    objects: {
+      ...readObjects(objectsPlace),
+      ...writeObjects(objectsPlace),
+      ...finishUploads(objectsPlace),
+      ...abandonUploads(objectsPlace),
+      ...listObjects(objectsPlace),
+      ...removeObjects(objectsPlace),
+    },
+    secrets: { ...describeSecrets(secretsPlace), ...readSecrets(caching) },
+    send: sender(policy.fetch),
     builder: stopBuilds(buildPlace),
     fleet: workflowFleet({ ...fleetPlace, secretReference: secretReferences(secretsPlace) }),
   };
@@ -84,6 +110,7 @@ export function awsPorts(place: AwsPlace) {
   const reconcilePorts: ReconcilePorts = {
     ...base,
     workflow: { ...executions({ ...stateMachine, pauseMs: 1 }), ...answerTokens(place.sfn) },
+    jobs,
     secrets: { ...listSecrets(secretsPlace), ...removeSecrets(secretsPlace) },
     builder: stopBuilds(buildPlace),
     fleet: {

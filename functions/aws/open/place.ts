@@ -7,6 +7,7 @@ export type Place = {
   readonly table: string;
   readonly bucket: string;
   readonly stateMachineArn: string;
+  readonly jobMachineArn: string;
   readonly clock: () => EpochMs;
 };
 export type PlaceWithRecords = Place & { readonly records: Records };
