@@ -14,6 +14,8 @@ export type AwaitableBuilder = Pick<Builder, 'start'> & { wait(buildId: string):
 
 export type LocalWorkflowOptions = {
   readonly definition: Definition;
+  /** What an execution begins with, by the id it is started with; default: `{ deploymentId }`. */
+  readonly inputOf?: (id: string) => Readonly<Record<string, string>>;
   /** Runs the step that a payload names. */
   readonly runStep: (payload: Json & { readonly step: string }) => Promise<Json>;
   readonly builder: AwaitableBuilder;
@@ -32,7 +34,7 @@ export async function readDefinition(file: URL): Promise<Definition> {
 }
 
 /**
- * Runs the very same `deploy.asl.json` in this process. Nothing of an execution is kept: after a restart it is
+ * Runs the very same `deploy.asl.json`, or `job.asl.json`, in this process. Nothing of an execution is kept: after a restart it is
  * started again from its top, which every step is made for.
  */
 export function localWorkflow(options: LocalWorkflowOptions): Workflow & { close(): Promise<void> } {
@@ -78,10 +80,12 @@ export function localWorkflow(options: LocalWorkflowOptions): Workflow & { close
 
   const handlers = taskHandlers(options, { guard, awaitToken });
 
+  const inputOf = options.inputOf ?? ((deploymentId: string) => ({ deploymentId }));
+
   const execute = async (deploymentId: string): Promise<void> => {
     const context = { Execution: { Name: deploymentId }, Task: { Token: '' } };
     const { result, abort } = machine.run(
-      { deploymentId },
+      inputOf(deploymentId),
       { context, overrides: { taskResourceLocalHandlers: handlers } },
     );
     const current = running.get(deploymentId);

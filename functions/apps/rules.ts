@@ -21,6 +21,7 @@ export function ruleIssues(app: App, policy: Pick<Policy, 'source' | 'targets' |
     ...runtimeIssues(app),
     ...healthIssues(app),
     ...environmentIssues(app),
+    ...ciIssues(app),
     ...(policy.targets?.needService ? serviceIssues(app) : []),
   ];
 }
@@ -116,6 +117,18 @@ function runtimeIssues({ runtime, environments }: App): readonly Issue[] {
     if (secret === reservedSecretName) issues.push({ field, expected: anotherSecretName });
   }
   return issues;
+}
+
+/** A name that no environment has is a slip of the pen, and one that comes later must not be granted unseen. */
+function ciIssues({ ci = [], environments }: App): readonly Issue[] {
+  const names = environments.map(({ name }) => name);
+  return ci.flatMap((rule, at) =>
+    rule.environments.flatMap((name, index) =>
+      names.includes(name)
+        ? []
+        : [{ field: fieldPath(['ci', at, 'environments', index]), expected: `one of ${names.join(', ')}` }],
+    ),
+  );
 }
 
 /** A check that may take longer than the time to the next one never says in time that a task is ill. */

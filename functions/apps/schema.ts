@@ -207,9 +207,7 @@ const environmentSchema = object({
   rollout: v.optional(rolloutSchema, {}),
   /** Whether what has succeeded in the parent comes here by itself. */
   promotion: v.optional(v.picklist(['manual', 'automatic'], 'manual or automatic')),
-  checks: v.optional(
-    v.pipe(v.array(checkSchema, 'a list of checks'), v.maxLength(20, 'at most 20 checks')),
-  ),
+  checks: v.optional(v.pipe(v.array(checkSchema, 'a list of checks'), v.maxLength(20, 'at most 20 checks'))),
   hooks: v.optional(v.pipe(v.array(hookSchema, 'a list of hooks'), v.maxLength(20, 'at most 20 hooks'))),
 });
 
@@ -222,6 +220,42 @@ export const appIdSchema = v.pipe(
   ),
 );
 
+/** What a job of CI may be granted: nothing by which it could change what others, or it itself, may do. */
+export const ciScopes = [
+  'build',
+  'upload',
+  'publish',
+  'jobs',
+  'download',
+  'generate',
+  'read',
+  'deploy',
+  'rollback',
+  'scale',
+] as const;
+
+/** Which jobs of GitHub Actions may exchange their OpenID Connect token for one of ours. */
+const ciSchema = object({
+  repository: v.pipe(
+    v.string('a string'),
+    v.regex(/^[A-Za-z0-9-]{1,39}\/[\w.-]{1,100}$/, 'a repository of GitHub as acme/web'),
+  ),
+  /** A branch, or a glob as `release/*`. */
+  branch: checked(globIssue),
+  environments: v.pipe(
+    v.array(word(32), 'a list of environments'),
+    v.minLength(1, 'at least one environment'),
+    v.maxLength(20, 'at most 20 environments'),
+  ),
+  scopes: v.pipe(
+    v.array(v.picklist(ciScopes, `one of ${ciScopes.join(', ')}`), 'a list of scopes'),
+    v.minLength(1, 'at least one scope'),
+    v.maxLength(20, 'at most 20 scopes'),
+  ),
+  /** How long the token is good. */
+  minutes: v.optional(whole(1, 60), 15),
+});
+
 export const appSchema = object({
   appId: v.optional(appIdSchema),
   source: v.optional(sourceSchema),
@@ -233,9 +267,11 @@ export const appSchema = object({
     v.minLength(1, 'at least one environment'),
     v.maxLength(20, 'at most 20 environments'),
   ),
+  ci: v.optional(v.pipe(v.array(ciSchema, 'a list of rules'), v.maxLength(50, 'at most 50 rules'))),
 });
 
 export type App = v.InferOutput<typeof appSchema>;
+export type CiRule = NonNullable<App['ci']>[number];
 /** An app as a person writes it: everything with a default may be left out. */
 export type AppInput = v.InferInput<typeof appSchema>;
 export type Source = NonNullable<App['source']>;

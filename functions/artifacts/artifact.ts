@@ -5,10 +5,16 @@ import type { CommitSha, Digest, EpochMs } from '../runtime/units.ts';
 export type Artifact = {
   readonly app: string;
   readonly digest: Digest;
-  readonly kind: 'image' | 'bundle';
+  /** `ostree` is published and fetched, and nothing here runs it. */
+  readonly kind: 'image' | 'bundle' | 'ostree';
   readonly sizeBytes: number;
-  /** What a fleet runs: an image reference by digest, or the bundle's digest. */
+  /**
+   * What a fleet runs: an image reference by digest, or the bundle's digest. Empty for an image that was uploaded and
+   * not brought to where the fleet runs it yet.
+   */
   readonly reference: string;
+  /** Of what was uploaded: the blob that names all its objects. */
+  readonly manifest?: Digest;
   readonly origin: ArtifactOrigin;
   readonly createdAt: EpochMs;
   /** How long each phase of its build took. */
@@ -24,4 +30,5 @@ export type ArtifactOrigin =
       readonly commit: CommitSha;
     }
   | { readonly kind: 'registry'; readonly buildId: string; readonly reference: string }
-  | { readonly kind: 'fetch'; readonly buildId: string; readonly url: string };
+  | { readonly kind: 'fetch'; readonly buildId: string; readonly url: string }
+  | { readonly kind: 'upload'; readonly build: number };

@@ -1,5 +1,5 @@
 import type { RecordKey, Records } from '../ports/records.ts';
-import { createRecord, getRecord, type Shape } from '../ports/update.ts';
+import { createRecord, getRecord, updateRecord, type Shape } from '../ports/update.ts';
 import type { Digest } from '../runtime/units.ts';
 import type { Artifact } from './artifact.ts';
 
@@ -22,6 +22,32 @@ export async function findArtifact(records: Records, app: string, digest: Digest
 /** Throws `Problem('not-found')`. */
 export async function getArtifact(records: Records, app: string, digest: Digest): Promise<Artifact> {
   return (await getRecord<Artifact>(records, shape, { key: keyOf(app, digest), id: `${digest} of ${app}` })).value;
+}
+
+/** Remembers where the fleet finds an image that was uploaded. */
+export async function placeArtifact(
+  records: Records,
+  at: { readonly app: string; readonly digest: Digest; readonly reference: string },
+): Promise<Artifact> {
+  const { app, digest, reference } = at;
+  const change = (artifact: Artifact) => (artifact.reference === reference ? undefined : { ...artifact, reference });
+  return (await updateRecord(records, shape, { key: keyOf(app, digest), id: `${digest} of ${app}`, change })).value;
+}
+
+/** An app's artifacts, by digest. */
+export async function* artifactsOf(records: Records, app: string): AsyncGenerator<Artifact> {
+  let after: string | undefined;
+  do {
+    const page = await records.list<Artifact>({ partition: `artifacts/${app}`, ...(after ? { after } : {}) });
+    for (const { value } of page.items) yield value;
+    after = page.next;
+  } while (after);
+}
+
+/** Forgets an artifact; nothing may name it any more. */
+export async function forgetArtifact(records: Records, app: string, digest: Digest): Promise<void> {
+  const stored = await records.find<Artifact>(keyOf(app, digest));
+  if (stored) await records.remove(stored);
 }
 
 /** Remembers which artifact a build of that fingerprint made; the newest wins. */

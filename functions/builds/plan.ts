@@ -3,7 +3,7 @@ import { deployKeyPath, secretPath } from '../apps/secrets.ts';
 import type { App, BuildSettings, Source } from '../apps/schema.ts';
 import type { BuildRequest } from '../ports/builder.ts';
 import { Problem } from '../runtime/errors.ts';
-import type { CommitSha } from '../runtime/units.ts';
+import type { CommitSha, Digest } from '../runtime/units.ts';
 import type { BuildSpec, SourceSpec } from './spec.ts';
 
 /** What is to become an artifact. */
@@ -15,7 +15,9 @@ export type BuildWish = {
   readonly request:
     | { readonly kind: 'source'; readonly ref: string; readonly commit?: CommitSha }
     | { readonly kind: 'image'; readonly reference: string }
-    | { readonly kind: 'fetch'; readonly url: string; readonly sha256: string };
+    | { readonly kind: 'fetch'; readonly url: string; readonly sha256: string }
+    /** An image that was uploaded. */
+    | { readonly kind: 'import'; readonly artifact: Digest; readonly manifest: Digest };
   readonly fetchPolicy: { readonly allowPrivateHosts: boolean; readonly maxBytes: number };
 };
 
@@ -79,6 +81,10 @@ function planWork(wish: BuildWish): BuildSpec['work'] {
           ...wish.fetchPolicy,
         },
       };
+    case 'import': {
+      const { artifact, manifest } = wish.request;
+      return { kind: 'import', import: { artifact, manifest, tag } };
+    }
     case 'source':
       return planSourceWork(wish, { ref: wish.request.ref, commit: wish.request.commit, tag });
   }

@@ -56,7 +56,7 @@ export type FetchSpec = {
   readonly tag: string;
 };
 export type RegistrySpec = { readonly reference: string; readonly tag: string };
-/** An image whose blobs are in Objects; `manifest` is the blob that lists them all, see `manifest-lines.ts`. */
+/** An image whose blobs are in Objects; `manifest` is the blob that lists them all, see `functions/artifacts/manifest.ts`. */
 export type ImportSpec = {
   /** The OCI digest of its manifest, or index. */
   readonly artifact: Digest;

@@ -2,10 +2,13 @@ import type { BuildKind, PhaseTime } from '../ports/builder.ts';
 import type { RecordKey, Records } from '../ports/records.ts';
 import { createRecord, getRecord, updateRecord, type Shape } from '../ports/update.ts';
 import type { Digest, EpochMs } from '../runtime/units.ts';
+import { numberOf } from './number.ts';
 
-/** One attempt to make an artifact. */
+/** One attempt to make an artifact from what a deployment names: a source, an image, a URL. */
 export type Build = {
   readonly id: string;
+  /** How flat-manager's clients know it; its number among builds by upload. */
+  readonly number?: number;
   readonly app: string;
   readonly deploymentId: string;
   readonly kind: BuildKind;
@@ -32,17 +35,40 @@ export type BuildState =
 const shape: Shape<Build> = {
   what: 'build',
   indexesOf: (build) => ({
-    list: { partition: 'builds', sort: sortOf(build) },
-    lookup: { partition: `builds/${build.app}`, sort: sortOf(build) },
+    list: { partition: allBuilds, sort: buildSort(build) },
+    lookup: { partition: appBuilds(build.app), sort: buildSort(build) },
   }),
 };
 
-const keyOf = (id: string): RecordKey => ({ partition: `build/${id}`, sort: 'build' });
-const sortOf = (build: Build) => `${String(build.createdAt).padStart(14, '0')}/${build.id}`;
+/** Where builds of both kinds are listed, oldest first: all of them, and each app's. */
+export const allBuilds = 'builds';
+export const appBuilds = (app: string) => `builds/${app}`;
+export const buildSort = ({ createdAt, id }: Pick<Build, 'createdAt' | 'id'>) =>
+  `${String(createdAt).padStart(14, '0')}/${id}`;
 
-/** Writes a new build; one that is there already stays as it is. */
+const keyOf = (id: string): RecordKey => ({ partition: `build/${id}`, sort: 'build' });
+const numberKeyOf = (number: number): RecordKey => ({ partition: `build-number/${number}`, sort: 'build' });
+
+/** Writes a new build, and its number; one that is there already stays as it is. */
 export async function createBuild(records: Records, build: Build): Promise<void> {
-  await createRecord(records, shape, { key: keyOf(build.id), value: build });
+  const number = await numberBuild(records, build.id);
+  await createRecord(records, shape, { key: keyOf(build.id), value: { ...build, number } });
+}
+
+/** The build of a number; undefined when it is none of these. */
+export async function findBuildByNumber(records: Records, number: number): Promise<Build | undefined> {
+  const stored = await records.find<{ readonly build: string }>(numberKeyOf(number));
+  return stored && (await findBuild(records, stored.value.build));
+}
+
+/** Two ids may lead to one number: then the second tries its next. */
+async function numberBuild(records: Records, id: string): Promise<number> {
+  for (let attempt = 0; ; attempt += 1) {
+    const number = numberOf(`${id}/${attempt}`);
+    const key = numberKeyOf(number);
+    if (await records.create(key, { build: id })) return number;
+    if ((await records.find<{ readonly build: string }>(key))?.value.build === id) return number;
+  }
 }
 
 export async function findBuild(records: Records, id: string): Promise<Build | undefined> {

@@ -39,7 +39,10 @@ export type Trigger =
       readonly pusher: string;
     }
   | { readonly kind: 'api'; readonly actor: string }
-  | { readonly kind: 'rollback'; readonly actor: string };
+  | { readonly kind: 'rollback'; readonly actor: string }
+  /** A build by upload was published. */
+  | { readonly kind: 'publish'; readonly actor: string; readonly build?: number }
+  | { readonly kind: 'promotion'; readonly actor: string; readonly from: string };
 
 export type DeploymentRequest =
   | { readonly kind: 'source'; readonly ref: string; readonly commit?: CommitSha }

@@ -26,10 +26,11 @@ export type DeploymentQuery = {
 /** Reads at most this many records a call when a filter passes few of them; the cursor goes on from there. */
 const maxRead = 1000;
 
-/** Deployments, newest first; a page may be short, and is the last when `next` is null. */
+/** Deployments, newest first, of those that may be shown; a page may be short, and is the last when `next` is null. */
 export async function listDeployments(
   records: Records,
   query: DeploymentQuery,
+  isVisible: (deployment: Deployment) => boolean = () => true,
 ): Promise<{ items: readonly Deployment[]; next: string | null }> {
   const limit = query.limit ?? 50;
   const items: Deployment[] = [];
@@ -42,7 +43,9 @@ export async function listDeployments(
       limit: limit - items.length,
       ...(after ? { after } : {}),
     });
-    items.push(...page.items.map(({ value }) => value).filter((deployment) => fits(deployment, query)));
+    items.push(
+      ...page.items.map(({ value }) => value).filter((deployment) => fits(deployment, query) && isVisible(deployment)),
+    );
     read += page.items.length;
     after = page.next;
   } while (after && items.length < limit && read < maxRead);

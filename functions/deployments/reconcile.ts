@@ -1,4 +1,5 @@
 import type { ReconcilePorts } from '../ports/ports.ts';
+import { reconcileJobs } from '../builds/reconcile-jobs.ts';
 import { messageOf } from '../runtime/errors.ts';
 import type { EpochMs } from '../runtime/units.ts';
 import { carryOut } from './cancel.ts';
@@ -51,6 +52,7 @@ export async function reconcile(
   }
   await rememberPlace(ports, rest[looked - 1]?.id, looked < rest.length);
   if (isInTime()) await finishRetirements(ports);
+  findings += await reconcileJobs(ports, isInTime);
   const waiting = open.filter(({ state }) => state.status === 'queued').map(({ createdAt }) => createdAt);
   return {
     open: open.length,

@@ -4,13 +4,15 @@ import type { ApiPorts } from '../ports/ports.ts';
 import { Problem } from '../runtime/errors.ts';
 import type { Deployment, DeploymentRequest, TargetProgress, Trigger } from './deployment.ts';
 import { createDeployment, getDeployment, tell } from './store.ts';
-import { takeTurn, type TurnPorts } from './turn.ts';
+import { resume, takeTurn, type TurnPorts } from './turn.ts';
 
 export type RequestInput = {
   readonly app: string;
   readonly environment: string;
   readonly request: DeploymentRequest;
   readonly trigger: Trigger;
+  /** Left out: a new one. The same one again is the same deployment. */
+  readonly id?: string;
 };
 
 /**
@@ -24,10 +26,10 @@ export async function requestDeployment(
   const record = await getApp(ports.records, input.app);
   const environment = environmentOf(record, input.environment);
   refuseImpossible(record, environment, input.request);
-  const deployment = newDeployment({ ...input, record, id: ports.newId(), at: ports.clock() });
-  await createDeployment(ports.records, deployment);
-  await takeTurn(ports, deployment);
-  return await getDeployment(ports.records, deployment.id);
+  const made = newDeployment({ ...input, record, id: input.id ?? ports.newId(), at: ports.clock() });
+  if (await createDeployment(ports.records, made)) await takeTurn(ports, made);
+  else await resume(ports, await getDeployment(ports.records, made.id));
+  return await getDeployment(ports.records, made.id);
 }
 
 /** Throws `Problem('not-found')` naming the environments there are. */
@@ -95,6 +97,10 @@ function describeTrigger({ trigger, request }: RequestInput): string {
       return `${trigger.actor} asked to roll back${request.kind === 'revision' ? ` to ${request.deploymentId}` : ''}`;
     case 'api':
       return `${trigger.actor} asked to deploy ${describeRequest(request)}`;
+    case 'publish':
+      return `${trigger.actor} published ${trigger.build === undefined ? 'again' : `the build ${trigger.build}`}`;
+    case 'promotion':
+      return `${trigger.actor} promoted what ${trigger.from} has run`;
   }
 }
 

@@ -1,4 +1,5 @@
 import { parseApp } from '../apps/parse.ts';
+import { forgetPointer } from '../artifacts/pointer.ts';
 import { applyApp, findApp, getApp, removeApp, type AppRecord } from '../apps/registry.ts';
 import type { App } from '../apps/schema.ts';
 import type { TargetRef } from '../ports/fleet.ts';
@@ -139,6 +140,7 @@ async function vacate(ports: RetiringPorts, parts: Parts & { readonly actor: str
   await Promise.all(parts.refs.map((ref) => ports.fleet.retire(ref)));
   for (const name of parts.environments) {
     await forgetReleases(ports.records, parts.app, name);
+    await forgetPointer(ports.records, { app: parts.app, environment: name });
     await forgetLanePast(ports.records, deploymentLane(parts.app, name));
   }
 }

@@ -8,6 +8,9 @@ export const problemKinds = {
   'not-found': { status: 404, errorType: 'not-found' },
   'method-not-allowed': { status: 405, errorType: 'method-not-allowed' },
   conflict: { status: 409, errorType: 'conflict' },
+  /** flat-manager's names for a build that is not in the state that a call needs; `states` says which. */
+  'wrong-repo-state': { status: 400, errorType: 'wrong-repo-state' },
+  'wrong-published-state': { status: 400, errorType: 'wrong-published-state' },
   'too-large': { status: 413, errorType: 'too-large' },
   'unsupported-media-type': { status: 415, errorType: 'unsupported-media-type' },
   unsupported: { status: 422, errorType: 'unsupported' },
@@ -26,13 +29,27 @@ export class Problem extends Error {
   override readonly name = 'Problem';
   readonly kind: ProblemKind;
   readonly issues: readonly Issue[];
+  readonly states: States | undefined;
+  /** When it is worth trying again; undefined: as the status has it. */
+  readonly retryAfterSeconds: number | undefined;
 
-  constructor(kind: ProblemKind, message: string, options: { issues?: readonly Issue[]; cause?: unknown } = {}) {
+  constructor(kind: ProblemKind, message: string, options: ProblemOptions = {}) {
     super(message, { cause: options.cause });
     this.kind = kind;
     this.issues = options.issues ?? [];
+    this.states = options.states;
+    this.retryAfterSeconds = options.retryAfterSeconds;
   }
 }
+
+/** The state something is in, and the one it would have to be in. */
+export type States = { readonly current: string; readonly expected: string };
+export type ProblemOptions = {
+  readonly issues?: readonly Issue[];
+  readonly states?: States;
+  readonly retryAfterSeconds?: number;
+  readonly cause?: unknown;
+};
 
 /** The names by which `deploy.asl.json` catches what ends a deployment. */
 export type StepFailure =

@@ -1,3 +1,4 @@
+import { promoteOnward } from '../builds/promote.ts';
 import type { Deployment } from '../deployments/deployment.ts';
 import { isEnd, type End } from '../deployments/state.ts';
 import { getDeployment } from '../deployments/store.ts';
@@ -10,6 +11,7 @@ export const finish: Step<DeploymentInput> = async (ports, { deploymentId }) => 
   const deployment = await getDeployment(ports.records, deploymentId);
   const ended = isEnd(deployment.state) ? deployment : await end(ports, deployment);
   await settle(ports, ended);
+  await promote(ports, ended);
   ports.log.info('deployment ended', {
     deploymentId,
     app: ended.app,
@@ -18,6 +20,12 @@ export const finish: Step<DeploymentInput> = async (ports, { deploymentId }) => 
   });
   return { status: ended.state.status };
 };
+
+/** What has succeeded goes on by itself where an environment says so; who went back did not mean to. */
+async function promote(ports: WorkflowPorts, { id, app, environment, state, request }: Deployment): Promise<void> {
+  if (state.status !== 'succeeded' || request.kind === 'revision') return;
+  await promoteOnward(ports, { app, environment, cause: id, actor: `promotion of ${environment}` });
+}
 
 /** One that was cancelled after the last look is undone: who was told that it is cancelled was told the truth. */
 async function end(ports: WorkflowPorts, deployment: Deployment): Promise<Deployment> {

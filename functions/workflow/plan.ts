@@ -37,8 +37,16 @@ export function wavesOf(deploymentId: string, targets: readonly TargetProgress[]
   }));
 }
 
+/** As it was, with the artifact where it lies now: an image that was uploaded may have been brought there anew. */
+async function restore(ports: WorkflowPorts, deploymentId: string): Promise<Revision> {
+  const revision = await revisionOf(ports, deploymentId);
+  const { app, digest, origin } = revision.artifact;
+  if (origin.kind !== 'upload') return revision;
+  return { ...revision, artifact: await getArtifact(ports.records, app, digest) };
+}
+
 async function makeOrRestore(ports: WorkflowPorts, deployment: Deployment): Promise<Revision> {
-  if (deployment.request.kind === 'revision') return await revisionOf(ports, deployment.request.deploymentId);
+  if (deployment.request.kind === 'revision') return await restore(ports, deployment.request.deploymentId);
   if (!deployment.artifact) throw new Error(`The deployment ${deployment.id} came to its plan without an artifact`);
   return await makeRevision(ports.secrets, {
     app: deployment.app,

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import type { Artifact } from '../artifacts/artifact.ts';
-import { rememberArtifact, rememberFit } from '../artifacts/store.ts';
+import { placeArtifact, rememberArtifact, rememberFit } from '../artifacts/store.ts';
 import { artifactResultSchema, type ArtifactResult } from '../builds/spec.ts';
 import { endBuild, getBuild, type Build } from '../builds/store.ts';
 import type { Deployment } from '../deployments/deployment.ts';
@@ -63,11 +63,12 @@ async function endSucceeded(ports: WorkflowPorts, build: Build, result: Artifact
     return await endBuild(ports.records, build.id, { status: 'failed', endedAt, reason });
   }
   const deployment = await getDeployment(ports.records, build.deploymentId);
-  const artifact = await rememberArtifact(ports.records, artifactOf(deployment, { build, result, at: endedAt }));
+  const artifact = await keepArtifact(ports, deployment, { build, result, at: endedAt });
   if (build.fingerprint) {
     await rememberFit(ports.records, { app: build.app, fingerprint: build.fingerprint, digest: artifact.digest });
   }
-  const text = `Built ${artifact.kind} ${artifact.digest} (${artifact.sizeBytes} bytes)`;
+  const did = build.kind === 'import' ? 'Brought the' : 'Built';
+  const text = `${did} ${artifact.kind} ${artifact.digest} (${artifact.sizeBytes} bytes)`;
   await changeDeployment(ports.records, deployment.id, (found) => {
     if (found.artifact) return undefined;
     const commit = result.commit ?? found.commit;
@@ -78,7 +79,16 @@ async function endSucceeded(ports: WorkflowPorts, build: Build, result: Artifact
   return await endBuild(ports.records, build.id, { status: 'succeeded', endedAt, artifact: artifact.digest, phases });
 }
 
-function artifactOf(deployment: Deployment, made: { build: Build; result: ArtifactResult; at: number }): Artifact {
+type Made = { readonly build: Build; readonly result: ArtifactResult; readonly at: number };
+
+/** What was imported is an artifact already; now the fleet can find it. */
+async function keepArtifact({ records }: WorkflowPorts, deployment: Deployment, made: Made): Promise<Artifact> {
+  const { digest, reference } = made.result;
+  if (made.build.kind === 'import') return await placeArtifact(records, { app: deployment.app, digest, reference });
+  return await rememberArtifact(records, artifactOf(deployment, made));
+}
+
+function artifactOf(deployment: Deployment, made: Made): Artifact {
   const { build, result, at } = made;
   const { kind, digest, sizeBytes, reference, phases } = result;
   return {

@@ -34,9 +34,9 @@ async function findUsable(ports: WorkflowPorts, deployment: Deployment): Promise
   const { request, app } = deployment;
   switch (request.kind) {
     case 'artifact':
-      return await getArtifact(ports.records, app, request.digest);
+      return await findPlaced(ports, await getArtifact(ports.records, app, request.digest));
     case 'revision':
-      return (await revisionOf(ports, request.deploymentId)).artifact;
+      return await findPlaced(ports, (await revisionOf(ports, request.deploymentId)).artifact);
     case 'source':
       return await findFitting(ports, deployment, request.commit);
     case 'image':
@@ -44,6 +44,18 @@ async function findUsable(ports: WorkflowPorts, deployment: Deployment): Promise
       // What a reference names may have changed, and a URL is checked by its digest when it is read: both are asked anew.
       return undefined;
   }
+}
+
+/**
+ * An image that was uploaded lies among the objects: where the fleet has not got it, or no more, it is brought there first.
+ */
+async function findPlaced(ports: WorkflowPorts, artifact: Artifact): Promise<Artifact | undefined> {
+  if (artifact.kind === 'ostree') {
+    throw new StepFailed('ArtifactUnusable', 'An OSTree artifact is published and fetched; nothing here runs it');
+  }
+  if (artifact.origin.kind !== 'upload' || artifact.kind !== 'image') return artifact;
+  if (artifact.reference === '') return undefined;
+  return (await ports.fleet.refuses(artifact)) === undefined ? artifact : undefined;
 }
 
 /** Throws `Problem('not-found')` for a deployment that never had one. */
@@ -89,7 +101,7 @@ async function openBuild(ports: WorkflowPorts, deployment: Deployment) {
     settings: deployment.settings,
     deploymentId: deployment.id,
     buildId,
-    request: wishedRequest(deployment),
+    request: await wishedRequest(ports, deployment),
     fetchPolicy: ports.policy.fetch,
   };
   const { kind, spec } = planBuild(wish);
@@ -124,7 +136,7 @@ async function openBuild(ports: WorkflowPorts, deployment: Deployment) {
 }
 
 /** Nothing is written down yet when a spec turns out to be longer than a build here can be told. */
-function specJson(spec: BuildRequest['spec'], { builds }: Policy): string {
+export function specJson(spec: BuildRequest['spec'], { builds }: Policy): string {
   const json = JSON.stringify(spec);
   const [bytes, most] = [Buffer.byteLength(json), builds?.mostSpecBytes ?? Infinity];
   if (bytes <= most) return json;
@@ -141,9 +153,21 @@ async function nextBuildId(ports: WorkflowPorts, deployment: Deployment): Promis
   throw new StepFailed('BuildFailed', `The build lost its machine ${maxAttempts} times`);
 }
 
-function wishedRequest({ request }: Deployment): BuildWish['request'] {
-  if (request.kind === 'artifact' || request.kind === 'revision') {
-    throw new Error(`A deployment of ${request.kind} is never built`);
+async function wishedRequest(ports: WorkflowPorts, deployment: Deployment): Promise<BuildWish['request']> {
+  const { request, app } = deployment;
+  switch (request.kind) {
+    case 'source':
+    case 'image':
+    case 'fetch':
+      return request;
+    case 'artifact':
+      return importOf(await getArtifact(ports.records, app, request.digest));
+    case 'revision':
+      return importOf((await revisionOf(ports, request.deploymentId)).artifact);
   }
-  return request;
+}
+
+function importOf({ digest, manifest }: Artifact): BuildWish['request'] {
+  if (!manifest) throw new Error(`The artifact ${digest} was not uploaded, so it cannot be brought anywhere`);
+  return { kind: 'import', artifact: digest, manifest };
 }

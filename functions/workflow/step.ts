@@ -5,12 +5,14 @@ import type { WorkflowPorts } from '../ports/ports.ts';
 import { Problem, StepFailed } from '../runtime/errors.ts';
 
 /**
- * A step of `deploy.asl.json`: takes identifiers, answers with a few plain values. Safe to run again at any time.
+ * A step of `deploy.asl.json` or `job.asl.json`: takes identifiers, answers with a few plain values. Safe to run again at any time.
  * It leaves the straight way by throwing `StepFailed`, whose name the definition's Catch matches.
  */
 export type Step<Input> = (ports: WorkflowPorts, input: Input) => Promise<Readonly<Record<string, unknown>>>;
 
 export type DeploymentInput = { readonly deploymentId: string };
+/** Of `job.asl.json`: the id is the job's, as text. */
+export type JobInput = { readonly jobId: string };
 export type TargetInput = DeploymentInput & { readonly target: string };
 /** What a Catch passes on. */
 export type CaughtError = { readonly Error: string; readonly Cause?: string };

@@ -1,0 +1,65 @@
+import type { ApiPorts } from '../ports/ports.ts';
+import { numberOf } from './number.ts';
+import { createJob, findJob, forgetJob } from './job-store.ts';
+import type { Job, JobWork } from './job.ts';
+
+export type NewJob = {
+  readonly work: JobWork;
+  readonly app?: string | undefined;
+  readonly repo: string | null;
+  readonly createdBy: string;
+  readonly startAfter?: number;
+};
+
+type NewJobPorts = Pick<ApiPorts, 'records' | 'clock' | 'newId'>;
+
+/** A job as it begins; pure. */
+export function newJob(id: number, at: number, { app, ...job }: NewJob): Job {
+  return {
+    id,
+    createdAt: at,
+    ...job,
+    ...(app === undefined ? {} : { app }),
+    state: { status: 'new' },
+    log: '',
+    settled: false,
+  };
+}
+
+/**
+ * Makes a job of a new number and claims by `claim` what it is for; where that is refused, the job is taken back. One
+ * whose maker is lost in between finds, when it runs, that it was given nothing to do.
+ */
+export async function claimByJob<T>(
+  ports: NewJobPorts,
+  wanted: NewJob,
+  claim: (job: Job) => Promise<T>,
+): Promise<{ job: Job; claimed: T }> {
+  for (;;) {
+    const job = newJob(numberOf(ports.newId()), ports.clock(), wanted);
+    if (!(await createJob(ports.records, job))) continue;
+    try {
+      return { job, claimed: await claim(job) };
+    } catch (error) {
+      await forgetJob(ports.records, job.id);
+      throw error;
+    }
+  }
+}
+
+/**
+ * The job that follows from a cause: asked again, the same one. It is not written yet where it is new; `createdAt` is
+ * then now. Two causes may lead to one number, and the second takes the next.
+ */
+export async function jobOfSeed(
+  { records, clock }: Pick<ApiPorts, 'records' | 'clock'>,
+  seed: string,
+  wanted: NewJob,
+): Promise<Job> {
+  for (let attempt = 0; ; attempt += 1) {
+    const id = numberOf(`${seed}/${attempt}`);
+    const found = await findJob(records, id);
+    if (!found) return { ...newJob(id, clock(), wanted), seed };
+    if (found.seed === seed) return found;
+  }
+}

@@ -1,0 +1,47 @@
+import type { ReconcilePorts } from '../ports/ports.ts';
+import { messageOf } from '../runtime/errors.ts';
+import { getJob, openJobs } from './job-store.ts';
+import { resumeJob } from './job-turn.ts';
+import type { Job } from './job.ts';
+import { finishPurges } from './purge.ts';
+
+/**
+ * Goes on with every job that lost its worker, and with every purge that lost its caller; harmless for those that are
+ * well. How many jobs had lost theirs.
+ */
+export async function reconcileJobs(
+  ports: Pick<ReconcilePorts, 'records' | 'clock' | 'log' | 'jobs'>,
+  isInTime: () => boolean,
+): Promise<number> {
+  let findings = 0;
+  let after: string | undefined;
+  do {
+    const query = { partition: openJobs, index: 'open', limit: 100, ...(after ? { after } : {}) } as const;
+    const page = await ports.records.list<Job>(query);
+    for (const { value } of page.items) {
+      if (!isInTime()) return findings;
+      if (await resumeOne(ports, value.id)) findings += 1;
+    }
+    after = page.next;
+  } while (after);
+  if (isInTime()) await finishPurges(ports);
+  return findings;
+}
+
+/** Whether it had lost its worker. One that cannot go on must not keep the others from it. */
+async function resumeOne(
+  ports: Pick<ReconcilePorts, 'records' | 'clock' | 'log' | 'jobs'>,
+  id: number,
+): Promise<boolean> {
+  try {
+    // The index may be behind the record.
+    const job = await getJob(ports.records, id);
+    if (job.settled || (await ports.jobs.isRunning(String(id)))) return false;
+    await resumeJob(ports, job);
+    // One that waits in its lane, or was made a moment ago, has no worker yet.
+    return job.state.status === 'started';
+  } catch (error) {
+    ports.log.error('job not resumed', { job: id, error: messageOf(error) });
+    return true;
+  }
+}
