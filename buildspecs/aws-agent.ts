@@ -4,7 +4,8 @@ import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseBuildSpec, type BuildSpec } from '../functions/builds/spec.ts';
 import { imageRepository as repositoryName, knownHostsKey } from '../functions/runtime/aws-names.ts';
-import { messageOf } from '../functions/runtime/errors.ts';
+import { messageOf, Problem } from '../functions/runtime/errors.ts';
+import type { Digest } from '../functions/runtime/units.ts';
 import { runStep } from './agent/agent.ts';
 import { makeWorkFolder, removeWork, strangerOnCodeBuild } from './agent/code-build.ts';
 import type { BuildKit, BundleFile, Environment, Outside, PublishedImage, Registry } from './agent/outside.ts';
@@ -22,7 +23,7 @@ import { workFolder } from './agent/work-folder.ts';
  * nor to the app's command, and the command runs as a user who cannot look it up.
  */
 const env = process.env;
-const firstSteps = ['fetch', 'artifact', 'pull'];
+const firstSteps = ['fetch', 'artifact', 'pull', 'import', 'check'];
 void main(process.argv[2] ?? '');
 
 async function main(step: string): Promise<void> {
@@ -60,6 +61,7 @@ function wire(): Outside {
     registry: registryOf(spec),
     appUser: strangerOnCodeBuild,
     readSecret,
+    readObject,
     keepBundle,
     print: (line) => void process.stdout.write(`${line}\n`),
   };
@@ -83,9 +85,27 @@ async function readSecret(name: string): Promise<string> {
   return (await secrets.read(name)).value;
 }
 
+let opened: ReturnType<typeof openBucket> | undefined;
+
+/** One client: a check may read 100,000 objects. */
 async function bucket() {
+  return await (opened ??= openBucket());
+}
+
+async function openBucket() {
   const { newS3Client } = await import('../functions/aws/build-clients.ts');
   return { client: await newS3Client(), bucket: required('SLUICE_BUCKET') };
+}
+
+async function readObject(digest: Digest): Promise<AsyncIterable<Uint8Array>> {
+  const { readObjects } = await import('../functions/aws/objects.ts');
+  try {
+    return await readObjects(await bucket()).read(digest);
+  } catch (cause) {
+    // Who may not list the bucket, as a build, is told 403 of what is not there.
+    if ((cause as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode !== 403) throw cause;
+    throw new Problem('not-found', `There is no object ${digest} that this build may read`, { cause });
+  }
 }
 
 async function keepBundle({ path, digest }: BundleFile): Promise<void> {

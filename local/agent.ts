@@ -38,6 +38,7 @@ function wire(): Outside {
       const secrets = folderSecrets({ folder: join(data, 'secrets'), newId: () => crypto.randomUUID() });
       return (await secrets.read(name)).value;
     },
+    readObject: async (digest) => await (await import('./read-object.ts')).readObject(join(data, 'objects'), digest),
     keepBundle: async (bundle) => await (await import('./adopt-object.ts')).adoptObject(join(data, 'objects'), bundle),
     publishImage: async ({ id }) => await publishImage(outside, id),
     print: (line) => void process.stdout.write(`${line}\n`),

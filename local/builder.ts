@@ -9,6 +9,7 @@ import { messageOf, Problem } from '../functions/runtime/errors.ts';
 import type { Log } from '../functions/runtime/log.ts';
 import type { EpochMs } from '../functions/runtime/units.ts';
 import type { OwnRemote } from './build-environment.ts';
+import { removeBuildContainers } from './build-containers.ts';
 import { readBuildLog } from './build-log.ts';
 import { buildFolders, findOutcome, namesIn, writeOutcome, type EndedBuild } from './build-records.ts';
 import { removeFolder } from './remove-folder.ts';
@@ -24,7 +25,7 @@ export type LocalBuilderOptions = {
   readonly dataFolderId: string;
   /** What `buildAgent` made of `local/agent.ts`. */
   readonly agentFile: string;
-  /** The folder of `image.yml`, `bundle.yml`, `fetch.yml` and `registry.yml`. */
+  /** The folder of `image.yml`, `bundle.yml` and the other kinds'. */
   readonly buildspecs: string;
   readonly engine: () => Promise<Engine | undefined>;
   /** What `toolEnvironment` took of the server's environment. */
@@ -88,6 +89,16 @@ export function localBuilder(options: LocalBuilderOptions): LocalBuilder {
     return unwritten.get(buildId) ?? (await findOutcome(folders, buildId)) ?? { status: 'unknown' };
   }
 
+  /** Of checks that run images; an engine that does not answer just now has none that run. */
+  async function removeLeftContainers(markPrefix: string): Promise<void> {
+    const engine = await options.engine();
+    if (!engine) return;
+    const place = { engine, environment: options.environment };
+    await removeBuildContainers(place, (mark) => mark.startsWith(markPrefix)).catch((error: unknown) => {
+      options.log.error('Containers of checks could not be removed', { error: messageOf(error) });
+    });
+  }
+
   async function end(buildId: string, how: 'stopped' | 'interrupted'): Promise<void> {
     await starting.get(buildId)?.catch(() => {});
     const build = builds.get(buildId);
@@ -123,7 +134,9 @@ export function localBuilder(options: LocalBuilderOptions): LocalBuilder {
       await access(folders.work, constants.W_OK);
     },
     async recover() {
-      for (const mark of await findMarks(`${options.dataFolderId}/build/`)) await killTree(mark, { graceSeconds: 1 });
+      const ours = `${options.dataFolderId}/build/`;
+      for (const mark of await findMarks(ours)) await killTree(mark, { graceSeconds: 1 });
+      await removeLeftContainers(ours);
       for (const name of await namesIn(folders.work)) await removeFolder(folders.workOf(name));
       for (const buildId of await namesIn(folders.kept)) {
         if (await findOutcome(folders, buildId)) continue;
@@ -143,7 +156,11 @@ export function localBuilder(options: LocalBuilderOptions): LocalBuilder {
 
 function needsEngine({ spec: { work } }: BuildRequest): boolean {
   return (
-    work.kind === 'image' || work.kind === 'registry' || (work.kind === 'fetch' && work.fetch.artifactKind === 'image')
+    work.kind === 'image' ||
+    work.kind === 'registry' ||
+    work.kind === 'import' ||
+    (work.kind === 'fetch' && work.fetch.artifactKind === 'image') ||
+    (work.kind === 'check' && work.check.image !== undefined)
   );
 }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { PhaseTime } from '../functions/ports/builder.ts';
 import { phaseNames, type Buildspec, type PhaseName } from './buildspec.ts';
-import { outputLines } from './output-lines.ts';
+import { outputLines } from '../buildspecs/agent/output-lines.ts';
 import { spawnTree } from './process-tree.ts';
 
 export type RunOptions = {

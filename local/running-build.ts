@@ -4,6 +4,7 @@ import { tooLongReason } from '../functions/builds/too-long.ts';
 import type { BuildRequest } from '../functions/ports/builder.ts';
 import { messageOf } from '../functions/runtime/errors.ts';
 import { engineVariables, ownRemoteVariables } from './build-environment.ts';
+import { removeBuildContainers } from './build-containers.ts';
 import { openBuildLog, type BuildLog } from './build-log.ts';
 import type { BuildFolders, EndedBuild } from './build-records.ts';
 import type { LocalBuilderOptions } from './builder.ts';
@@ -79,12 +80,23 @@ export function runningBuild(request: BuildRequest, around: Surroundings): Runni
   async function cleanUp(folder: string): Promise<void> {
     try {
       await killTree(mark, { graceSeconds: 0, within: folder });
+      await removeContainers();
     } finally {
       await removeFolder(folder).catch((error: unknown) => {
         // `recover` tries again; the build's result is none the worse for it.
         around.log.error('The folder of a build could not be removed', { buildId, error: messageOf(error) });
       });
     }
+  }
+
+  /** A check's container is the engine's child, not the build's. */
+  async function removeContainers(): Promise<void> {
+    const { work } = request.spec;
+    if (!around.engine || work.kind !== 'check' || work.check.image === undefined) return;
+    const place = { engine: around.engine, environment: around.environment };
+    await removeBuildContainers(place, (found) => found === mark).catch((error: unknown) => {
+      around.log.error('The container of a check could not be removed', { buildId, error: messageOf(error) });
+    });
   }
 
   async function withLog(): Promise<EndedBuild> {

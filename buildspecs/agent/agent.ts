@@ -3,7 +3,7 @@ import { messageOf, Problem } from '../../functions/runtime/errors.ts';
 import type { Outside } from './outside.ts';
 
 /** The steps a buildspec names. `CODEBUILD_BUILD_SUCCEEDING` tells `export` whether the step before went well. */
-export const steps = ['fetch', 'image', 'bundle', 'artifact', 'pull', 'export'] as const;
+export const steps = ['fetch', 'image', 'bundle', 'artifact', 'pull', 'import', 'check', 'export'] as const;
 export type Step = (typeof steps)[number];
 
 /**
@@ -41,6 +41,12 @@ async function perform(step: string, outside: Outside, options: { succeeding: bo
     case 'pull':
       if (work.kind !== 'registry') throw mismatch(step, work.kind);
       return await (await import('./pull-image.ts')).pullImage(outside, work.registry);
+    case 'import':
+      if (work.kind !== 'import') throw mismatch(step, work.kind);
+      return await (await import('./import-image.ts')).importImage(outside, work.import);
+    case 'check':
+      if (work.kind !== 'check') throw mismatch(step, work.kind);
+      return await (await import('./check-artifact.ts')).checkArtifact(outside, work.check);
     case 'export':
       return await (await import('./export.ts')).exportResult(outside, options);
     default:

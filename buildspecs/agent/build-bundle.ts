@@ -1,10 +1,11 @@
-import { mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import type { BundleSpec } from '../../functions/builds/spec.ts';
 import { Problem } from '../../functions/runtime/errors.ts';
+import { appEnvironment } from './app-environment.ts';
 import { asAppUser } from './app-user.ts';
 import { writeArchive } from './archive.ts';
 import { pathInside } from './inside.ts';
-import type { Environment, Outside } from './outside.ts';
+import type { Outside } from './outside.ts';
 import { CommandFailed, passCommand } from './run-command.ts';
 import { addToState, readState, timed } from './state.ts';
 
@@ -31,10 +32,9 @@ export async function buildBundle(outside: Outside, { command, output }: BundleS
 
 async function runAppCommand(outside: Outside, command: string): Promise<void> {
   const { work } = outside;
-  await mkdir(work.home, { recursive: true });
-  await mkdir(work.temporary, { recursive: true });
+  const { source } = await readState(work);
+  const env = { ...(await appEnvironment(outside)), ...(source ? { SLUICE_COMMIT: source.commit } : {}) };
   try {
-    const env = await appEnvironment(outside);
     await asAppUser(outside, [work.source, work.home, work.temporary], async (user) => {
       await passCommand({ file: 'sh', args: ['-c', command], cwd: work.source, env, ...(user && { user }) });
     });
@@ -43,21 +43,3 @@ async function runAppCommand(outside: Outside, command: string): Promise<void> {
     throw new Problem('invalid', `The build command failed: ${error.message}`, { cause: error });
   }
 }
-
-/** Nothing of the control plane's own: what a build of a stranger's code may know. */
-async function appEnvironment({ work, environment, spec }: Outside): Promise<Environment> {
-  const { source } = await readState(work);
-  const passedOn = Object.entries(environment).filter(([name]) => passes.test(name));
-  return {
-    ...Object.fromEntries(passedOn),
-    HOME: work.home,
-    TMPDIR: work.temporary,
-    LANG: 'C.UTF-8',
-    CI: 'true',
-    SLUICE_APP: spec.app,
-    ...(source ? { SLUICE_COMMIT: source.commit } : {}),
-  };
-}
-
-/** Where programs and the way to the internet are; and the mark, by which the builder finds every process of a build. */
-const passes = /^(?:PATH|SLUICE_MARK|TZ|https?_proxy|no_proxy|all_proxy|SSL_CERT_(?:FILE|DIR)|NODE_EXTRA_CA_CERTS)$/i;

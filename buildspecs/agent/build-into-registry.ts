@@ -12,7 +12,7 @@ import { timed } from './state.ts';
 /** Builds an image straight into the registry and keeps it by its digest there: that of the index, with attestations. */
 export async function buildIntoRegistry(outside: Outside, registry: Registry, build: ImageBuild): Promise<void> {
   const { tag } = build.image;
-  if (await keepEarlier(outside, registry, tag)) return;
+  if (await keepEarlier(outside, registry, { tag })) return;
   const metadataFile = join(outside.work.root, 'image.json');
   await withRegistry(outside, registry, async (place) => {
     await withBuilder(outside, { place, registry }, async (builder) => {

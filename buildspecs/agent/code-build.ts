@@ -48,6 +48,7 @@ export async function makeWorkFolder({ root }: WorkFolder): Promise<void> {
 /** Removes all that a build has fetched and made; what it says of its end stays. */
 export async function removeWork(work: WorkFolder): Promise<void> {
   const own = ['registry', 'image'].map((name) => join(work.root, name));
-  const folders = [...own, work.credential, work.source, work.home, work.temporary, work.archive];
+  const made = [work.source, work.artifact, work.home, work.temporary, work.archive];
+  const folders = [...own, work.credential, ...made];
   await Promise.all(folders.map(async (path) => await rm(path, { recursive: true, force: true, maxRetries: 3 })));
 }

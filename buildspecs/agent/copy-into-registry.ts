@@ -13,7 +13,7 @@ export async function copyIntoRegistry(
   registry: Registry,
   { reference, tag }: RegistrySpec,
 ): Promise<void> {
-  if (await keepEarlier(outside, registry, tag)) return;
+  if (await keepEarlier(outside, registry, { tag })) return;
   const to = `${registry.repository}:${deploymentTag(tag)}`;
   await timed(outside.work, 'copy', async () => {
     try {

@@ -5,6 +5,9 @@ import type { Command } from './run-command.ts';
 /** Where an engine's client runs: its folder, and the tools' environment. */
 export type EnginePlace = { readonly engine: EngineClient; readonly cwd: string; readonly env: Environment };
 
+/** The label of a container that a build runs: by it the builder finds what the build has left behind. */
+export const markLabel = 'sluice.mark';
+
 export type ImageBuild = {
   readonly image: ImageSpec;
   /** Real paths, inside the source. */
@@ -58,6 +61,16 @@ export function tagCommand(place: EnginePlace, names: { readonly reference: stri
 }
 export function loadCommand(place: EnginePlace, file: string): Command {
   return engineCommand(place, ['load', `--input=${file}`]);
+}
+/** Loads what comes on its standard input. */
+export function loadStreamCommand(place: EnginePlace): Command {
+  return engineCommand(place, ['load']);
+}
+/** Answers `<os>/<architecture>` of where containers run, which need not be this machine's own. */
+export function platformCommand(place: EnginePlace): Command {
+  return place.engine.kind === 'podman'
+    ? engineCommand(place, ['info', '--format', '{{.Host.OS}}/{{.Host.Arch}}'])
+    : engineCommand(place, ['version', '--format', '{{.Server.Os}}/{{.Server.Arch}}']);
 }
 
 export function engineCommand(place: EnginePlace, args: readonly string[]): Command {

@@ -2,16 +2,20 @@ import { rename, writeFile } from 'node:fs/promises';
 import type { BuildResult } from '../../functions/builds/spec.ts';
 import { Problem } from '../../functions/runtime/errors.ts';
 import type { Outside } from './outside.ts';
-import { readState } from './state.ts';
+import { readState, type State } from './state.ts';
 
 /**
  * Writes the `BuildResult` as one line of JSON, which the buildspec exports. CodeBuild runs post_build after a failed
  * build, too: then there is nothing to export.
  */
 export async function exportResult({ work }: Outside, options: { succeeding: boolean }): Promise<void> {
-  const { artifact, phases, source } = await readState(work);
-  if (!options.succeeding || !artifact) throw new Problem('invalid', 'The build made no artifact');
-  const result: BuildResult = { ...artifact, ...(source ? { commit: source.commit } : {}), phases: [...phases] };
+  const result = options.succeeding ? resultOf(await readState(work)) : undefined;
+  if (!result) throw new Problem('invalid', 'The build made no artifact');
   await writeFile(`${work.result}.new`, `${JSON.stringify(result)}\n`);
   await rename(`${work.result}.new`, work.result);
+}
+
+function resultOf({ artifact, passed, phases, source }: State): BuildResult | undefined {
+  if (passed) return { kind: 'check', passed, phases: [...phases] };
+  return artifact && { ...artifact, ...(source ? { commit: source.commit } : {}), phases: [...phases] };
 }

@@ -7,8 +7,9 @@ import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import { createGunzip } from 'node:zlib';
 import { Problem } from '../../functions/runtime/errors.ts';
-import { digestPattern, type Digest } from '../../functions/runtime/units.ts';
+import type { Digest } from '../../functions/runtime/units.ts';
 import { archiveLimits } from './archive.ts';
+import { isDigest, type ImageBlob, type ImageContent } from './image-content.ts';
 import { readArchive } from './read-archive.ts';
 
 /** An archive's files, unpacked under names of our own: what the archive calls them is only looked up. */
@@ -55,11 +56,16 @@ export async function readJson(files: ArchiveFiles, name: string): Promise<unkno
   }
 }
 
-export type Blob = { readonly digest: Digest; readonly path: string; readonly sizeBytes: number };
+export type Blob = ImageBlob & { readonly path: string };
+
+/** The image of an OCI layout. */
+export function archiveContent(files: ArchiveFiles): ImageContent {
+  return { find: async (digest) => await blobOf(files, digest), unusable };
+}
 
 /** The blob of an OCI layout that a descriptor names, its bytes compared. */
-export async function blobOf(files: ArchiveFiles, digest: unknown): Promise<Blob> {
-  if (typeof digest !== 'string' || !digestPattern.test(digest)) throw unusable('a digest in it is none');
+async function blobOf(files: ArchiveFiles, digest: unknown): Promise<Blob> {
+  if (!isDigest(digest)) throw unusable('a digest in it is none');
   const blob = await blobAt(files, `blobs/${digest.replace(':', '/')}`);
   if (blob.digest !== digest) throw unusable(`${digest} in it has other bytes`);
   return blob;
@@ -69,7 +75,8 @@ export async function blobOf(files: ArchiveFiles, digest: unknown): Promise<Blob
 export async function blobAt(files: ArchiveFiles, name: string): Promise<Blob> {
   const path = files.find(posix.normalize(name));
   if (path === undefined) throw unusable(`it lacks ${JSON.stringify(name.slice(0, 200))}`);
-  return { path, digest: await digestOf(createReadStream(path)), sizeBytes: (await stat(path)).size };
+  const read = () => createReadStream(path, { highWaterMark: 256 * 1024 });
+  return { path, digest: await digestOf(read()), sizeBytes: (await stat(path)).size, read };
 }
 
 /** Whether a layer is compressed, and the digest of what is in it. */

@@ -72,6 +72,8 @@ export type Outside = {
   readonly appUser?: () => Promise<AppUser>;
   /** A secret's current value by its full name. */
   readonly readSecret: (name: string) => Promise<string>;
+  /** The bytes of a blob of Objects, as they come: who needs to be sure compares them. Throws `Problem('not-found')`. */
+  readonly readObject: (digest: Digest) => Promise<AsyncIterable<Uint8Array>>;
   /** Stores a bundle under its digest, durably; may take the file away. */
   readonly keepBundle: (bundle: BundleFile) => Promise<void>;
   /**

@@ -1,11 +1,20 @@
 import { createHash } from 'node:crypto';
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { blobAt, blobOf, layerContent, readJson, unpackImage, unusable, type ArchiveFiles } from './image-archive.ts';
+import {
+  archiveContent,
+  blobAt,
+  layerContent,
+  readJson,
+  unpackImage,
+  unusable,
+  type ArchiveFiles,
+} from './image-archive.ts';
 import { keepPublished } from './engine-image.ts';
 import type { Outside, Registry } from './outside.ts';
-import { registryClient, type ManifestBytes, type RegistryClient } from './registry-client.ts';
+import { pushContent } from './push-image.ts';
+import { enterRegistry, type ManifestBytes, type RegistryClient } from './registry-client.ts';
 import { deploymentTag, keepEarlier } from './registry.ts';
 
 /**
@@ -17,12 +26,11 @@ export async function pushArchive(
   registry: Registry,
   { file, tag }: { readonly file: string; readonly tag: string },
 ): Promise<void> {
-  if (await keepEarlier(outside, registry, tag)) return;
+  if (await keepEarlier(outside, registry, { tag })) return;
   const folder = join(outside.work.root, 'image');
   try {
     const files = await unpackImage(file, folder);
-    const name = registry.repository.slice(registry.server.length + 1);
-    const client = registryClient({ server: registry.server, name, auth: await registry.enter() });
+    const client = await enterRegistry(registry);
     const manifest = (await ociImage(files, client)) ?? (await savedImage(files, client));
     await client.pushManifest(manifest, deploymentTag(tag));
   } finally {
@@ -31,9 +39,7 @@ export async function pushArchive(
   await keepPublished(outside, tag, await registry.findPushed(deploymentTag(tag)));
 }
 
-const descriptor = v.object({ mediaType: v.string(), digest: v.string() });
-const indexSchema = v.object({ manifests: v.array(descriptor) });
-const manifestSchema = v.object({ config: descriptor, layers: v.array(descriptor) });
+const indexSchema = v.object({ manifests: v.array(v.object({ mediaType: v.string(), digest: v.string() })) });
 
 /** Pushes all that the one image of an OCI layout is made of; answers with its manifest, which is not pushed yet. */
 async function ociImage(files: ArchiveFiles, client: RegistryClient): Promise<ManifestBytes | undefined> {
@@ -42,30 +48,7 @@ async function ociImage(files: ArchiveFiles, client: RegistryClient): Promise<Ma
   const { manifests } = index.output;
   const [only] = manifests;
   if (only === undefined || manifests.length > 1) throw unusable(`expected one image, not ${manifests.length}`);
-  return await pushContent(files, client, { ...only, depth: 0 });
-}
-
-async function pushContent(
-  files: ArchiveFiles,
-  client: RegistryClient,
-  { mediaType, digest, depth }: { mediaType: string; digest: string; depth: number },
-): Promise<ManifestBytes> {
-  const blob = await blobOf(files, digest);
-  const json = await readJson(files, `blobs/${blob.digest.replace(':', '/')}`);
-  const index = v.safeParse(indexSchema, json);
-  const manifest = v.safeParse(manifestSchema, json);
-  if (index.success && depth < 3) {
-    for (const child of index.output.manifests) {
-      const part = await pushContent(files, client, { ...child, depth: depth + 1 });
-      await client.pushManifest(part, part.digest);
-    }
-  } else if (manifest.success) {
-    for (const part of [manifest.output.config, ...manifest.output.layers]) {
-      const { digest: content, path } = await blobOf(files, part.digest);
-      await client.pushBlob(content, path);
-    }
-  } else throw unusable('it holds a manifest that is none');
-  return { mediaType, digest: blob.digest, bytes: await readFile(blob.path) };
+  return await pushContent(archiveContent(files), client, only);
 }
 
 const savedSchema = v.array(v.object({ Config: v.string(), Layers: v.array(v.string()) }));
@@ -82,14 +65,14 @@ async function savedImage(files: ArchiveFiles, client: RegistryClient): Promise<
   const described = v.safeParse(configSchema, await readJson(files, image.Config));
   if (!described.success) throw unusable('its configuration names no layers');
   const { diff_ids: expected } = described.output.rootfs;
-  await client.pushBlob(config.digest, config.path);
+  await client.pushBlob(config);
   const layers: object[] = [];
   for (const name of image.Layers) {
     const layer = await blobAt(files, name);
     const { gzip, diffId } = await layerContent(layer);
     // No engine would start it: better said now than when tasks of it fail.
     if (diffId !== expected[layers.length]) throw unusable('a layer of it is not the one that its configuration names');
-    await client.pushBlob(layer.digest, layer.path);
+    await client.pushBlob(layer);
     const mediaType = `${oci}.layer.v1.tar${gzip ? '+gzip' : ''}`;
     layers.push({ mediaType, digest: layer.digest, size: layer.sizeBytes });
   }

@@ -8,8 +8,12 @@ import { createTarDecoder, type ParsedTarEntry, type TarHeader } from 'modern-ta
 import { Problem } from '../../functions/runtime/errors.ts';
 import { archiveLimits } from './archive.ts';
 
+/** How errors call an archive, and who gave it. */
+export type ArchiveSource = { readonly name: string; readonly given: string };
+const fetched: ArchiveSource = { name: 'fetch', given: 'what the URL gives' };
+
 /** The entries of a tar or tar.gz file; read or cancel each body. Throws `Problem('invalid')` when it is neither. */
-export async function* readArchive(file: string): AsyncGenerator<ParsedTarEntry> {
+export async function* readArchive(file: string, source = fetched): AsyncGenerator<ParsedTarEntry> {
   const bytes = createReadStream(file, { highWaterMark: 256 * 1024 });
   const tar = (await isGzip(file)) ? bytes.pipe(createGunzip()) : bytes;
   if (tar !== bytes) bytes.once('error', (error) => tar.destroy(error));
@@ -21,31 +25,31 @@ export async function* readArchive(file: string): AsyncGenerator<ParsedTarEntry>
       yield entry;
     }
   } catch (cause) {
-    throw cause instanceof Problem ? cause : notAnArchive(cause);
+    throw cause instanceof Problem ? cause : notAnArchive(source, cause);
   }
-  if (entries === 0) throw notAnArchive();
+  if (entries === 0) throw notAnArchive(source);
 }
 
 /**
  * Reads a bundle made by a stranger to its end: nothing in it may lead out of the folder it will be unpacked into, and
  * it stays within the limits of a bundle when unpacked. Throws `Problem`.
  */
-export async function checkBundleArchive(file: string): Promise<void> {
+export async function checkBundleArchive(file: string, source = fetched): Promise<void> {
   const links = new Set<string>();
   let entries = 0;
   let bytes = 0;
-  for await (const { header, body } of readArchive(file)) {
+  for await (const { header, body } of readArchive(file, source)) {
     await body.cancel();
     const issue = entryIssue(header, links);
     if (issue !== undefined) {
       const name = JSON.stringify(header.name.slice(0, 200));
-      throw new Problem('invalid', `fetch: the archive’s ${name} is refused: ${issue}`);
+      throw new Problem('invalid', `${source.name}: the archive’s ${name} is refused: ${issue}`);
     }
     if (header.type === 'symlink') links.add(posix.normalize(header.name));
     entries++;
     bytes += header.size;
     if (entries > archiveLimits.entries || bytes > archiveLimits.bytes) {
-      throw new Problem('too-large', 'fetch: the archive holds more than a bundle may');
+      throw new Problem('too-large', `${source.name}: the archive holds more than a bundle may`);
     }
   }
 }
@@ -90,6 +94,6 @@ async function isGzip(file: string): Promise<boolean> {
   }
 }
 
-function notAnArchive(cause?: unknown): Problem {
-  return new Problem('invalid', 'fetch: what the URL gives is no tar and no tar.gz archive', { cause });
+function notAnArchive({ name, given }: ArchiveSource, cause?: unknown): Problem {
+  return new Problem('invalid', `${name}: ${given} is no tar and no tar.gz archive`, { cause });
 }

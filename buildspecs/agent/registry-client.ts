@@ -1,6 +1,8 @@
-import { openAsBlob } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
+import { Problem } from '../../functions/runtime/errors.ts';
 import type { Digest } from '../../functions/runtime/units.ts';
+import type { ImageBlob } from './image-content.ts';
+import type { Registry } from './outside.ts';
 
 export type ManifestBytes = { readonly mediaType: string; readonly bytes: Buffer; readonly digest: Digest };
 
@@ -8,8 +10,13 @@ const attempts = 3;
 type Asked = {
   readonly method: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Blob | Uint8Array<ArrayBuffer>;
+  readonly body?: AsyncIterable<Uint8Array> | Uint8Array<ArrayBuffer>;
 };
+
+/** Lets the agent into the app's repository. */
+export async function enterRegistry({ server, repository, enter }: Registry): Promise<RegistryClient> {
+  return registryClient({ server, name: repository.slice(server.length + 1), auth: await enter() });
+}
 
 /**
  * Pushes to a registry without an engine: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#push.
@@ -23,7 +30,8 @@ export function registryClient(options: { readonly server: string; readonly name
     // The login is for this server alone, wherever it may send us.
     const own = new URL(url).origin === new URL(base).origin;
     const headers = { ...init.headers, ...(own ? { authorization: `Basic ${options.auth}` } : {}) };
-    const response = await fetch(url, { ...init, headers });
+    // A body that comes bit by bit is sent while it is read.
+    const response = await fetch(url, { ...init, headers, duplex: 'half' });
     if (response.status >= 500 || response.status === 429) throw new Error(`it answers with ${response.status}`);
     return response;
   }
@@ -32,13 +40,13 @@ export function registryClient(options: { readonly server: string; readonly name
     return (await ask(`${root}/blobs/${digest}`, { method: 'HEAD' })).ok;
   }
 
-  async function uploadBlob(digest: Digest, file: string): Promise<void> {
+  async function uploadBlob({ digest, sizeBytes, read }: ImageBlob): Promise<void> {
     if (await hasBlob(digest)) return;
     const begun = await expectOk(await ask(`${root}/blobs/uploads/`, { method: 'POST' }));
     const place = new URL(begun.headers.get('location') ?? '', base);
     place.searchParams.set('digest', digest);
-    const headers = { 'content-type': 'application/octet-stream' };
-    await expectOk(await ask(place.href, { method: 'PUT', headers, body: await openAsBlob(file) }));
+    const headers = { 'content-type': 'application/octet-stream', 'content-length': String(sizeBytes) };
+    await expectOk(await ask(place.href, { method: 'PUT', headers, body: read() }));
   }
 
   async function putManifest({ mediaType, bytes, digest }: ManifestBytes, reference: string): Promise<void> {
@@ -52,7 +60,8 @@ export function registryClient(options: { readonly server: string; readonly name
   }
 
   return {
-    pushBlob: async (digest: Digest, file: string) => await repeated(async () => await uploadBlob(digest, file)),
+    /** Reads it only when the registry lacks it, and as it is sent. */
+    pushBlob: async (blob: ImageBlob) => await repeated(async () => await uploadBlob(blob)),
     /** `reference`: a tag, or the manifest's own digest. */
     pushManifest: async (manifest: ManifestBytes, reference: string) =>
       await repeated(async () => await putManifest(manifest, reference)),
@@ -71,6 +80,8 @@ async function repeated(act: () => Promise<void>): Promise<void> {
       return await act();
     } catch (error) {
       if (error instanceof Refused) throw error;
+      // What was to be sent cannot be read, or has other bytes.
+      if (error instanceof Error && error.cause instanceof Problem) throw error.cause;
       const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
       if (attempt === attempts) throw new Error(`the registry cannot be pushed to: ${cause}`, { cause: error });
       await pause(attempt * 500);

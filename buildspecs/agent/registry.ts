@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import { Problem } from '../../functions/runtime/errors.ts';
+import type { Digest } from '../../functions/runtime/units.ts';
 import { withPrivateFolder, writePrivately } from './credential.ts';
 import type { EnginePlace } from './engine-commands.ts';
 import { enginePlace, keepPublished } from './engine-image.ts';
@@ -29,11 +31,18 @@ export function deploymentTag(tag: string): string {
 
 /**
  * An image that an earlier attempt of this very deployment has pushed, before it lost its machine: it is the artifact,
- * as the same tag is never pushed twice. Answers whether there was one.
+ * as the same tag is never pushed twice. Answers whether there was one; `digest` is what it must have, where that is known.
  */
-export async function keepEarlier(outside: Outside, registry: Registry, tag: string): Promise<boolean> {
+export async function keepEarlier(
+  outside: Outside,
+  registry: Registry,
+  { tag, digest }: { readonly tag: string; readonly digest?: Digest },
+): Promise<boolean> {
   const image = await registry.find(deploymentTag(tag));
   if (!image) return false;
+  if (digest !== undefined && image.digest !== digest) {
+    throw new Problem('conflict', `The tag ${deploymentTag(tag)} names another image in the registry`);
+  }
   outside.print('An earlier attempt of this deployment has pushed its image: taking that one');
   await keepPublished(outside, tag, image);
   return true;

@@ -8,6 +8,8 @@ import type { WorkFolder } from './work-folder.ts';
 export type State = {
   readonly phases: readonly PhaseTime[];
   readonly source?: { readonly commit: CommitSha; readonly committedAtSeconds: number };
+  /** The check went well. */
+  readonly passed?: true;
   readonly artifact?: Pick<ArtifactResult, 'kind' | 'digest' | 'sizeBytes' | 'reference'>;
 };
 

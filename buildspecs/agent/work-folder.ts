@@ -10,6 +10,8 @@ export type WorkFolder = {
   /** HOME and TMPDIR of the app's build command. */
   readonly home: string;
   readonly temporary: string;
+  /** What is checked, as whoever runs it would have it on disk. */
+  readonly artifact: string;
   /** A finished bundle, or what was downloaded. */
   readonly archive: string;
   /** What one step tells the next. */
@@ -27,6 +29,7 @@ export function workFolder(root: string): WorkFolder {
     credential: join(root, 'credential'),
     home: join(root, 'home'),
     temporary: join(root, 'tmp'),
+    artifact: join(root, 'artifact'),
     archive: join(root, 'archive'),
     state: join(root, 'state.json'),
     result: join(root, 'result.json'),

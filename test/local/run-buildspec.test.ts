@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readBuildspec } from '../../local/buildspec.ts';
-import { outputLines } from '../../local/output-lines.ts';
+import { outputLines } from '../../buildspecs/agent/output-lines.ts';
 import { killTree } from '../../local/process-tree.ts';
 import { runBuildspec } from '../../local/run-buildspec.ts';
 

@@ -5,10 +5,13 @@ import type { BundleFile, EngineClient, Outside } from '../../buildspecs/agent/o
 import { readState, type State } from '../../buildspecs/agent/state.ts';
 import { workFolder } from '../../buildspecs/agent/work-folder.ts';
 import type { BuildSpec } from '../../functions/builds/spec.ts';
+import { Problem } from '../../functions/runtime/errors.ts';
 import { environmentOfTests, newBuildId } from './builds.ts';
 
 export type TestOutside = Outside & {
   readonly lines: string[];
+  /** What Objects hold. */
+  readonly blobs: Map<string, Uint8Array>;
   readonly kept: (BundleFile & { readonly copy: string })[];
   readonly state: () => Promise<State>;
   readonly remove: () => Promise<void>;
@@ -29,8 +32,10 @@ export async function makeOutside(
   await mkdir(place.root);
   const lines: string[] = [];
   const kept: (BundleFile & { copy: string })[] = [];
+  const blobs: TestOutside['blobs'] = new Map();
   const outside: TestOutside = {
     lines,
+    blobs,
     kept,
     spec: { buildId: newBuildId(), app: 'web', deploymentId: 'd1', timeoutSeconds: 60, work },
     work: place,
@@ -41,6 +46,11 @@ export async function makeOutside(
       const value = options.secrets?.[name];
       if (value === undefined) throw new Error(`There is no secret ${name}`);
       return value;
+    },
+    readObject: async (digest) => {
+      const blob = blobs.get(digest);
+      if (!blob) throw new Problem('not-found', `There is no object ${digest}`);
+      return inPieces(blob);
     },
     keepBundle: async (bundle) => {
       const copy = join(root, `kept-${kept.length}`);
@@ -57,4 +67,9 @@ export async function makeOutside(
     remove: async () => await rm(root, { recursive: true, force: true }),
   };
   return outside;
+}
+
+/** As a store gives a blob: not in one piece. */
+async function* inPieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.byteLength; at += 1000) yield bytes.subarray(at, at + 1000);
 }
