@@ -28,6 +28,28 @@ export function httpUrl(text: string): string {
   throw new InvalidArgumentError('Expected an http or https URL.');
 }
 
+/** `90`, `90s`, `30m`, `1h`, `7d`; answers with seconds. */
+export function durationSeconds(text: string): number {
+  const [, number = '', unit = 's'] = /^(\d{1,9})([smhd])?$/.exec(text) ?? [];
+  const seconds = Number(number) * (secondsOf[unit] ?? 1);
+  if (number !== '' && seconds > 0) return seconds;
+  throw new InvalidArgumentError('Expected seconds, or a number and one of s, m, h, d: 90, 30m, 1h, 7d.');
+}
+
+const secondsOf: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+/** An option that may be given several times. */
+export function several(text: string, before: readonly string[]): readonly string[] {
+  return [...before, text];
+}
+
+/** A point in time, in ISO 8601. */
+export function isoInstant(text: string): string {
+  const at = new Date(text);
+  if (!Number.isNaN(at.getTime()) && /^\d{4}-\d{2}-\d{2}/.test(text)) return at.toISOString();
+  throw new InvalidArgumentError('Expected a time such as 2026-11-20 or 2026-11-20T10:00:00Z.');
+}
+
 /** An argument that commander has already made sure of. */
 export function argument(args: readonly string[], index: number): string {
   const value = args[index];

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import type { ProblemView } from '../functions/api/shapes.ts';
 import type { Connection } from './connection.ts';
 import { NotReachable, Refused, WrongUse } from './failures.ts';
@@ -6,21 +7,30 @@ import { printable } from './terminal-text.ts';
 import type { World } from './world.ts';
 
 export type Query = Readonly<Record<string, string | number | undefined>>;
+/** `QUERY` is a GET with a body (https://datatracker.ietf.org/doc/draft-ietf-httpbis-safe-method-w-body/). */
+export type Method = 'GET' | 'QUERY' | 'POST' | 'PUT' | 'DELETE';
 export type Request = {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  readonly method: Method;
   /** Made by `path`. */
   readonly path: string;
   readonly query?: Query;
+  /** JSON, or a form that is sent as it is. */
   readonly body?: unknown;
+  /** Sends the JSON compressed. */
+  readonly gzip?: boolean;
+  /** Whether asking twice is as good as asking once: then it is repeated like a GET. */
+  readonly idempotent?: boolean;
+  /** How long one try may take; default 35 seconds. */
+  readonly timeoutSeconds?: number;
   readonly signal?: AbortSignal;
-  /** For how long a GET is tried again when there is no answer; default about two seconds. */
+  /** For how long it is tried again when there is no answer; default about two seconds. */
   readonly patienceSeconds?: number;
   /** Called before each wait for another try. */
   readonly onRetry?: () => void;
   /** Statuses whose bodies are answers although they are no successes. */
   readonly accept?: readonly number[];
 };
-export type Answer<T> = { readonly status: number; readonly body: T };
+export type Answer<T> = { readonly status: number; readonly body: T; readonly headers: Headers };
 
 export type Client = {
   readonly connection: Connection;
@@ -42,7 +52,10 @@ export function path(parts: TemplateStringsArray, ...names: readonly string[]): 
   );
 }
 
-/** Speaks to the API at a connection. A GET is repeated with backoff; anything else only where it was surely not taken. */
+/**
+ * Speaks to the API at a connection. What changes nothing by being asked twice is repeated with backoff; anything else
+ * only where it was surely not taken.
+ */
 export function createClient(world: World, connection: Connection): Client {
   const request = <T>(request: Request) => tryUntilAnswered<T>({ world, connection, request });
   return {
@@ -55,7 +68,7 @@ export function createClient(world: World, connection: Connection): Client {
 
 /** The long poll's longest wait, in seconds; requests may take so much longer than this before they count as lost. */
 export const longestWaitSeconds = 20;
-const timeoutMs = (longestWaitSeconds + 15) * 1000;
+const defaultTimeoutSeconds = longestWaitSeconds + 15;
 const defaultPatienceSeconds = 2;
 
 type Call = { readonly world: World; readonly connection: Connection; readonly request: Request };
@@ -80,14 +93,15 @@ async function tryUntilAnswered<T>(call: Call): Promise<Answer<T>> {
 
 async function tryOnce<T>(call: Call): Promise<Attempt<T>> {
   const { request, connection } = call;
-  const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(request.signal ? [request.signal] : [])]);
+  const timeout = AbortSignal.timeout((request.timeoutSeconds ?? defaultTimeoutSeconds) * 1000);
+  const signal = request.signal ? AbortSignal.any([timeout, request.signal]) : timeout;
   try {
     const response = await call.world.fetch(urlOf(call), { ...init(call), signal });
     return await judged<T>(call, response);
   } catch (error) {
     request.signal?.throwIfAborted();
     const { neverSent, failure } = networkFailure(error, connection.baseUrl, connection.origin.url);
-    return { failure, again: request.method === 'GET' || neverSent };
+    return { failure, again: isRepeatable(request) || neverSent };
   }
 }
 
@@ -105,14 +119,19 @@ function init({ world, connection, request }: Call): RequestInit {
     'user-agent': `sluice-cli/${world.version}`,
   };
   if (connection.token !== undefined) headers['authorization'] = `Bearer ${connection.token}`;
-  if (request.body !== undefined) headers['content-type'] = 'application/json';
-  return {
-    method: request.method,
-    headers,
-    // A redirect would carry the request, maybe with its token, to another place than the one that was named.
-    redirect: 'manual',
-    ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
-  };
+  // A redirect would carry the request, maybe with its token, to another place than the one that was named.
+  const plain = { method: request.method, headers, redirect: 'manual' } as const;
+  if (request.body === undefined) return plain;
+  if (request.body instanceof FormData) return { ...plain, body: request.body };
+  headers['content-type'] = 'application/json';
+  const text = JSON.stringify(request.body);
+  if (request.gzip !== true) return { ...plain, body: text };
+  headers['content-encoding'] = 'gzip';
+  return { ...plain, body: gzipSync(text) };
+}
+
+function isRepeatable({ method, idempotent = false }: Request): boolean {
+  return method === 'GET' || method === 'QUERY' || idempotent;
 }
 
 async function judged<T>(call: Call, response: Response): Promise<Attempt<T>> {
@@ -121,14 +140,14 @@ async function judged<T>(call: Call, response: Response): Promise<Attempt<T>> {
   const body = parsed(text);
   if (response.ok || request.accept?.includes(response.status)) {
     if (text !== '' && body === undefined) return { failure: notOurs(connection, response), again: false };
-    return { answer: { status: response.status, body: body as T } };
+    return { answer: { status: response.status, body: body as T, headers: response.headers } };
   }
   if (response.status >= 500 || response.status === 429) return unable(call, response, body);
   if (response.status < 400 || !isProblem(body)) return { failure: notOurs(connection, response), again: false };
   return { failure: new Refused(body, hintFor(response.status, connection)), again: false };
 }
 
-/** The server's own "busy" says that nothing was done; any other 5xx may come after the work, so only a GET is repeated. */
+/** The server's own "busy" says that nothing was done; any other 5xx may come after the work. */
 function unable({ request, connection }: Call, response: Response, body: unknown): Attempt<never> {
   const problem = isProblem(body) ? body : undefined;
   const id = problem?.requestId ? ` (request ${printable(problem.requestId)})` : '';
@@ -138,7 +157,7 @@ function unable({ request, connection }: Call, response: Response, body: unknown
   const failure = new NotReachable(sentence, { mayBeDone: !notTaken });
   const seconds = Number(response.headers.get('retry-after') ?? Number.NaN);
   const afterMs = seconds > 0 ? { afterMs: Math.min(seconds, 10) * 1000 } : {};
-  return { failure, again: request.method === 'GET' || notTaken, ...afterMs };
+  return { failure, again: isRepeatable(request) || notTaken, ...afterMs };
 }
 
 function notOurs(connection: Connection, response: Response): NotReachable {

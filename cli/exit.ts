@@ -1,7 +1,7 @@
 /** What the process exits with; scripts rely on these. */
 export const exitCodes = {
   done: 0,
-  /** The deployment ended, and not as `succeeded`; for `health <app>`: a target has less than it should. */
+  /** The deployment ended, and not as `succeeded`; a commit or another job failed; a target has less than it should. */
   failed: 1,
   /** Wrong flags or arguments, and what the API refuses (400, 401, 403, 404, 409 and the like). */
   wrongUse: 2,

@@ -50,6 +50,54 @@ const verbs: Readonly<Record<string, Entry>> = {
     summary: 'Set how many tasks a target keeps',
     load: async () => (await import('./verbs/scale.ts')).registerScale,
   },
+  create: {
+    summary: 'Create a build to push to, and print its URL',
+    load: async () => (await import('./verbs/create.ts')).registerCreate,
+  },
+  push: {
+    summary: 'Push an image, a folder or an OSTree repository to a build',
+    load: async () => (await import('./verbs/push.ts')).registerPush,
+  },
+  commit: {
+    summary: 'Commit a build: verify all that was pushed, and make it one artifact',
+    load: async () => (await import('./verbs/commit.ts')).registerCommit,
+  },
+  publish: {
+    summary: 'Publish a committed build to its environment, and follow its deployment',
+    load: async () => (await import('./verbs/publish.ts')).registerPublish,
+  },
+  promote: {
+    summary: "Bring what is published in an environment's parent to the environment",
+    load: async () => (await import('./verbs/promote.ts')).registerPromote,
+  },
+  builds: {
+    summary: 'List builds, by Git and by upload, the newest first',
+    load: async () => (await import('./verbs/builds.ts')).registerBuilds,
+  },
+  purge: {
+    summary: 'Forget a build, and what was pushed to it',
+    load: async () => (await import('./verbs/purge.ts')).registerPurge,
+  },
+  prune: {
+    summary: 'Free the room of what nothing needs any more',
+    load: async () => (await import('./verbs/prune.ts')).registerPrune,
+  },
+  'follow-job': {
+    summary: 'Follow a job of the builds service to its end',
+    load: async () => (await import('./verbs/follow-job.ts')).registerFollowJob,
+  },
+  'create-token': {
+    summary: 'Mint a token that can do less than the one it is made by',
+    load: async () => (await import('./verbs/create-token.ts')).registerCreateToken,
+  },
+  tokens: {
+    summary: 'List tokens that were minted, and revoke them',
+    load: async () => (await import('./verbs/tokens.ts')).registerTokens,
+  },
+  audit: {
+    summary: 'Show who did what, from where, and how it ended, the newest first',
+    load: async () => (await import('./verbs/audit.ts')).registerAudit,
+  },
   health: {
     summary: 'Check the control plane, or the targets of an app',
     load: async () => (await import('./verbs/health.ts')).registerHealth,
@@ -143,7 +191,7 @@ Where the API is:
 
 Exit codes:
   0    done; of a followed deployment: it succeeded
-  1    the deployment failed: it ended as anything but succeeded
+  1    it failed: the deployment ended as anything but succeeded, or a commit or another job failed
   2    wrong use: an unknown verb or flag, a missing argument, or something the API refuses (400, 401, 403, 404, 409)
   3    not reachable: no connection, no answer in time, a server error after retries, or a control plane not ready
   130  interrupted by Ctrl-C`;

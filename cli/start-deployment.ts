@@ -1,10 +1,10 @@
 import type { DeploymentView } from '../functions/api/shapes.ts';
 import type { Client } from './client.ts';
 import { exitCodes, type ExitCode } from './exit.ts';
-import { NotReachable } from './failures.ts';
 import { followDeployment } from './follow/follow.ts';
 import { headLine } from './follow/sentences.ts';
 import type { Session } from './session.ts';
+import { surely } from './surely.ts';
 
 export type Start = {
   readonly follow: boolean;
@@ -24,17 +24,4 @@ export async function startDeployment(session: Session, { follow, start, lostHin
     session.note(`Follow it: sluice follow ${deployment.id}`);
   }
   return exitCodes.done;
-}
-
-/** A deployment is never asked for twice by itself, so whoever loses the answer is told how to look. */
-async function surely(starting: Promise<DeploymentView>, lostHint: string): Promise<DeploymentView> {
-  try {
-    return await starting;
-  } catch (error) {
-    if (!(error instanceof NotReachable) || !error.mayBeDone) throw error;
-    throw new NotReachable(error.message, {
-      hint: `It may have been taken all the same; see: ${lostHint}`,
-      cause: error,
-    });
-  }
 }

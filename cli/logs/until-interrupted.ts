@@ -1,16 +1,16 @@
 import { Interrupted } from '../failures.ts';
 import type { World } from '../world.ts';
 
-/** Runs something that Ctrl-C stops; the sentence says what goes on without us. */
-export async function untilInterrupted(
+/** Runs something that Ctrl-C stops; the sentence says what goes on without us, or how to go on. */
+export async function untilInterrupted<T>(
   world: World,
   sentence: string,
-  run: (signal: AbortSignal) => Promise<void>,
-): Promise<void> {
+  run: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const stop = new AbortController();
   const letGo = world.onInterrupt(() => stop.abort());
   try {
-    await run(stop.signal);
+    return await run(stop.signal);
   } catch (error) {
     throw stop.signal.aborted ? new Interrupted(sentence) : error;
   } finally {

@@ -1,0 +1,53 @@
+import { path, type Client } from '../client.ts';
+import { exitCodes, type ExitCode } from '../exit.ts';
+import { followDeployment } from '../follow/follow.ts';
+import type { Session } from '../session.ts';
+import { refusedInState } from './already.ts';
+import { followAlone, type JobAlone } from './job-alone.ts';
+import type { Job } from './wire.ts';
+
+export type Publish = { readonly build: string; readonly follow: boolean };
+
+/** Publishes a build; follows the job, and then the deployment that it has begun, to its end. */
+export async function publishBuild(session: Session, { build, follow }: Publish): Promise<ExitCode> {
+  const client = await session.client();
+  await start(session, client, build);
+  if (!follow) {
+    if (session.json) session.document({ type: 'publish', build: Number(build), status: 'publishing' });
+    else session.line(`Build ${build} is being published.`);
+    session.note(`Follow it: sluice publish ${build}`);
+    return exitCodes.done;
+  }
+  return await followRelease(session, {
+    client,
+    path: path`/api/v1/build/${build}/publish`,
+    what: `Publishing build ${build}`,
+    again: `sluice publish ${build}`,
+  });
+}
+
+/** To publish what is published, or is being published, is to follow that. */
+async function start(session: Session, client: Client, build: string): Promise<void> {
+  try {
+    await client.request<Job>({
+      method: 'POST',
+      path: path`/api/v1/build/${build}/publish`,
+      body: {},
+      idempotent: true,
+      patienceSeconds: 60,
+    });
+  } catch (error) {
+    const state = refusedInState(error);
+    if (state === undefined || !['publishing', 'published'].includes(state)) throw error;
+    session.note(`Build ${build} is ${state} already.`);
+  }
+}
+
+/** Follows a job that brings something to an environment, and then the deployment it has begun. */
+export async function followRelease(session: Session, job: JobAlone): Promise<ExitCode> {
+  const { exitCode, results } = await followAlone(session, job);
+  const deployment = results['deployment'];
+  return exitCode === exitCodes.done && typeof deployment === 'string'
+    ? await followDeployment(session, deployment)
+    : exitCode;
+}

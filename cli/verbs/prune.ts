@@ -1,0 +1,45 @@
+import type { Command } from 'commander';
+import { followAlone } from '../builds/job-alone.ts';
+import type { Job } from '../builds/wire.ts';
+import { path } from '../client.ts';
+import { addVerb, type Cli } from '../verb.ts';
+
+type Options = { environment?: string; app?: string; dryRun?: boolean };
+
+export function registerPrune(program: Command, cli: Cli): void {
+  addVerb<Options>(program, cli, {
+    usage: 'prune',
+    summary: 'Free the room of what nothing needs any more',
+    details:
+      'Never what a revision, the history of an environment or an open build names. The job says what it frees before ' +
+      'and after.',
+    examples: [
+      ['sluice prune --dry-run', 'says what it would free, and frees nothing'],
+      ['sluice prune --app web --environment dev', 'of one environment'],
+    ],
+    options: (command) =>
+      command
+        .option('--environment <environment>', 'only of this environment')
+        .option('--app <app>', 'only of this app')
+        .option('--dry-run', 'free nothing'),
+    run: async (session, _args, { environment, app, dryRun = false }) => {
+      const client = await session.client();
+      const { body: job } = await client.request<Job>({
+        method: 'POST',
+        path: '/api/v1/prune',
+        body: {
+          ...(environment === undefined ? {} : { repo: environment }),
+          ...(app === undefined ? {} : { app }),
+          ...(dryRun ? { 'dry-run': true } : {}),
+        },
+      });
+      const { exitCode } = await followAlone(session, {
+        client,
+        path: path`/api/v1/job/${String(job.id)}`,
+        what: dryRun ? 'Pruning, dry' : 'Pruning',
+        again: `sluice follow-job ${job.id}`,
+      });
+      return exitCode;
+    },
+  });
+}
