@@ -1,6 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
-import { principalOf, tokenOf, userNameOf } from '../functions/access/admin.ts';
+import { tokenOf, userNameOf } from '../functions/access/admin.ts';
+import type { Authenticate } from '../functions/access/authenticate.ts';
+import { isRoot, type Principal } from '../functions/access/principal.ts';
+import { pushRefusal } from '../functions/access/push-rights.ts';
 import { securityHeaders } from '../functions/api/security-headers.ts';
 import { findApp } from '../functions/apps/registry.ts';
 import type { Records } from '../functions/ports/records.ts';
@@ -16,7 +19,8 @@ import { routeOf, type Refusal, type Route } from './git-remote/route.ts';
 export type GitRemoteOptions = {
   /** The data folder: the repositories are `git/<app>.git` in it. */
   readonly data: string;
-  readonly adminToken: string;
+  /** Who a token belongs to. */
+  readonly authenticate: Authenticate;
   readonly webhookSecret: string;
   readonly records: Records;
   readonly log: Log;
@@ -42,7 +46,7 @@ const defaultLimits = { maxBytes: 2 * 1024 ** 3, idleMs: 600_000 };
 
 /**
  * The Git remote that this control plane serves itself: `git push http://127.0.0.1:4600/git/web.git main`, any user
- * name, the admin token as password. Smart HTTP by `git http-backend`, one bare repository an app, made with its first
+ * name, the token as password: the admin token, or one with the scope `deploy`. Smart HTTP by `git http-backend`, one bare repository an app, made with its first
  * use. A push goes the very way of a webhook: a hook signs a payload as GitHub's and posts it to `/webhooks/github`.
  */
 export function gitRemote(options: GitRemoteOptions): GitRemote {
@@ -53,18 +57,32 @@ export function gitRemote(options: GitRemoteOptions): GitRemote {
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const route = routeOf(request);
-    const refusal = authorize(request, options.adminToken) ?? ('status' in route ? route : undefined);
+    const token = tokenOf(request.headers.authorization);
+    const principal = token === undefined ? undefined : await options.authenticate(token);
+    if (!principal) return refuse(response, withoutToken);
+    if ('status' in route) return refuse(response, route);
+    const refusal = await refusalFor(principal, route);
     if (refusal) return refuse(response, refusal);
-    await serve(route as Route, request, response);
+    const pusher = isRoot(principal) ? (userNameOf(request.headers.authorization) ?? 'git') : principal.name;
+    await serve({ ...route, pusher }, request, response);
   }
 
-  async function serve(route: Route, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { app, service } = route;
-    if (!(await findApp(options.records, app))) return refuse(response, unknownApp(app));
+  async function refusalFor(principal: Principal, { app: id }: Route): Promise<Refusal | undefined> {
+    const app = await findApp(options.records, id);
+    const refusal = pushRefusal(principal, app ?? { id });
+    if (refusal !== undefined) return { status: 403, text: `Not enough permissions: ${refusal}` };
+    return app ? undefined : unknownApp(id);
+  }
+
+  async function serve(
+    route: Route & { readonly pusher: string },
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    const { app, service, pusher } = route;
     if (Number(request.headers['content-length'] ?? 0) > limits.maxBytes) return refuse(response, tooLarge);
     const hooks = await writeHooks(folder);
     const repository = await openRepository({ folder, app, git });
-    const pusher = userNameOf(request.headers.authorization) ?? 'git';
     const hook = { url: options.url(), secret: options.webhookSecret, app, pusher };
     const settings = { git, folder, repository, hooks, hook, maxBytes: limits.maxBytes };
     if (request.headers.expect) response.writeContinue();
@@ -105,16 +123,12 @@ export function gitRemote(options: GitRemoteOptions): GitRemote {
   };
 }
 
-/** Undefined when the request has the admin token; else the answer that makes Git ask for it. */
-function authorize(request: IncomingMessage, adminToken: string): Refusal | undefined {
-  const token = tokenOf(request.headers.authorization);
-  if (token !== undefined && principalOf(token, [adminToken])) return undefined;
-  return {
-    status: 401,
-    text: 'Give any user name, and the token of Sluice as the password.',
-    headers: { 'www-authenticate': 'Basic realm="sluice", charset="UTF-8"' },
-  };
-}
+/** Makes Git ask for it. */
+const withoutToken: Refusal = {
+  status: 401,
+  text: 'Give any user name, and the token of Sluice as the password.',
+  headers: { 'www-authenticate': 'Basic realm="sluice", charset="UTF-8"' },
+};
 
 function unknownApp(app: string): Refusal {
   return { status: 404, text: `There is no app ${app}. Register it first: sluice apps apply -f app.json` };

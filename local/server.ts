@@ -3,14 +3,17 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { v7 } from 'uuid';
+import { authenticator } from '../functions/access/authenticate.ts';
 import { createApi } from '../functions/api/app.ts';
 import { reconcile } from '../functions/deployments/reconcile.ts';
 import { standing } from '../functions/deployments/standing.ts';
 import { wakeRollout } from '../functions/deployments/wake.ts';
 import type { Ports } from '../functions/ports/ports.ts';
 import { messageOf } from '../functions/runtime/errors.ts';
+import { fetchJson } from '../functions/runtime/fetch-json.ts';
 import type { Log } from '../functions/runtime/log.ts';
 import { prometheusMetrics } from '../functions/runtime/metrics.ts';
+import { sender } from '../functions/runtime/send.ts';
 import { runStep } from '../functions/workflow/steps.ts';
 import { buildAgent } from '../scripts/build-agent.ts';
 import { toolEnvironment } from './build-environment.ts';
@@ -36,6 +39,7 @@ const requestGraceMs = 5000;
 const maxArtifactBytes = 4 * 1024 ** 3;
 const buildspecs = fileURLToPath(new URL('../buildspecs', import.meta.url));
 const definitionFile = new URL('../functions/workflow/deploy.asl.json', import.meta.url);
+const jobDefinitionFile = new URL('../functions/workflow/job.asl.json', import.meta.url);
 
 export type LocalServer = {
   readonly url: string;
@@ -108,6 +112,13 @@ export async function startServer({ config, log, environment }: ServerOptions): 
     builder,
     log,
   });
+  const jobs = localWorkflow({
+    definition: await readDefinition(jobDefinitionFile),
+    inputOf: (jobId) => ({ jobId }),
+    runStep: async (payload) => await runStep(ports, payload),
+    builder,
+    log,
+  });
   const metrics = prometheusMetrics({ standing: async () => await standing(ports), log });
   const ports: Ports = {
     records: stores.records,
@@ -116,6 +127,8 @@ export async function startServer({ config, log, environment }: ServerOptions): 
     builder,
     fleet,
     workflow,
+    jobs,
+    send: sender({ allowPrivateHosts: config.fetchAllowPrivate }),
     clock,
     newId: v7,
     log,
@@ -141,6 +154,7 @@ export async function startServer({ config, log, environment }: ServerOptions): 
     version,
     metrics,
     scrape: metrics.scrape,
+    fetchJson,
     addressOf: (c) => remoteAddress(c.env),
     randomBytes: (count) => randomBytes(count),
     closing: closing.signal,
@@ -148,7 +162,7 @@ export async function startServer({ config, log, environment }: ServerOptions): 
   });
   const remote = gitRemote({
     data,
-    adminToken,
+    authenticate: authenticator({ ...ports, adminTokens: async () => [adminToken] }),
     webhookSecret,
     records: stores.records,
     log,
@@ -190,7 +204,7 @@ export async function startServer({ config, log, environment }: ServerOptions): 
       reconciling.stop();
       closing.abort();
       await http.close(requestGraceMs);
-      await workflow.close();
+      await Promise.all([workflow.close(), jobs.close()]);
       await Promise.all([builder.close(), fleet.close()]);
       await stores.close();
       await rm(serverFile, { force: true });

@@ -1,5 +1,4 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { Problem } from '../runtime/errors.ts';
 import { root, type Principal } from './principal.ts';
 
 /**
@@ -10,18 +9,6 @@ export function principalOf(token: string, adminTokens: readonly string[]): Prin
   const given = digest(token);
   const isRight = adminTokens.map((right) => right !== '' && timingSafeEqual(given, digest(right)));
   return isRight.includes(true) ? root : undefined;
-}
-
-/**
- * Who an `Authorization` header speaks for: `Bearer <token>`, or `Basic` with any user name and the token as its
- * password, which is how Git asks. Throws `Problem('unauthorized')`.
- */
-export function authenticate(header: string | undefined, adminTokens: readonly string[]): Principal {
-  const token = tokenOf(header);
-  if (token === undefined) throw new Problem('unauthorized', 'Give a token: Authorization: Bearer …');
-  const principal = principalOf(token, adminTokens);
-  if (!principal) throw new Problem('unauthorized', 'The token is not valid');
-  return principal;
 }
 
 /** The token of an `Authorization` header, by RFC 6750 or as the password of RFC 7617; undefined when there is none. */
@@ -37,7 +24,7 @@ export function userNameOf(header: string | undefined): string | undefined {
 }
 
 function basicOf(header: string | undefined): { readonly user: string; readonly password: string } | undefined {
-  const [, value] = /^Basic +([A-Za-z0-9+/=]{1,8192}) *$/i.exec(header ?? '') ?? [];
+  const [, value] = /^Basic +([A-Za-z0-9+/=]{1,12288}) *$/i.exec(header ?? '') ?? [];
   const pair = Buffer.from(value ?? '', 'base64').toString('utf8');
   const colon = pair.indexOf(':');
   return colon < 0 ? undefined : { user: pair.slice(0, colon), password: pair.slice(colon + 1) };

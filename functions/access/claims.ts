@@ -112,6 +112,11 @@ export function listAllows(list: readonly string[], name: string): boolean {
   return list.includes('') || list.includes(name);
 }
 
+/** Whether every environment is allowed. */
+export function allowsEverywhere({ repos, environments }: Pick<Claims, 'repos' | 'environments'>): boolean {
+  return repos.includes('') && environments.includes('');
+}
+
 /** Whether an environment is allowed, which is called a repository elsewhere. */
 export function allowsPlace(claims: Pick<Claims, 'repos' | 'environments'>, name: string): boolean {
   return listAllows(claims.repos, name) && listAllows(claims.environments, name);

@@ -1,21 +1,29 @@
 import { Hono, type Context } from 'hono';
 import type { StatusCode } from 'hono/utils/http-status';
-import { principalOf } from '../access/admin.ts';
+import { authenticator } from '../access/authenticate.ts';
+import { oidcVerifier } from '../access/oidc.ts';
 import { Problem } from '../runtime/errors.ts';
 import { appRoutes } from './apps.ts';
+import { auditRoutes } from './audit.ts';
+import { audited } from './audited.ts';
 import { authenticated } from './authentication.ts';
+import { authorized } from './authorization.ts';
 import { buildRoutes } from './builds.ts';
 import { deploymentRoutes } from './deployments.ts';
 import { environmentRoutes } from './environments.ts';
+import { exchangeRoutes } from './exchange.ts';
 import { sleep } from './follow.ts';
 import { routingProblem } from './routing-problem.ts';
 import { metricsRoutes, operationRoutes } from './operations.ts';
 import type { ApiOptions, RouteDependencies } from './options.ts';
-import { problemAnswer } from './problem.ts';
+import { isProtocolPath, problemAnswer } from './problem.ts';
+import { rated } from './rated.ts';
 import type { ApiEnv } from './request-context.ts';
 import { requestLog } from './request-log.ts';
 import { withSecurityHeaders } from './security-headers.ts';
+import { tokenRoutes } from './tokens.ts';
 import { webhookRoutes } from './webhooks.ts';
+import { wrongTokens } from './wrong-tokens.ts';
 
 /**
  * The whole HTTP interface, for any server that speaks in Requests and Responses. All under `/api/v1` and the metrics
@@ -26,17 +34,16 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
   const dependencies = routeDependencies(options);
   const app = new Hono<ApiEnv>();
   app.use(requestLog({ ...ports, metrics }), withSecurityHeaders({ https: options.https ?? false }));
-  const authentication = authenticated({
-    principalOf: async (token) => principalOf(token, (await options.credentials()).adminTokens),
-    clock: ports.clock,
-    addressOf: options.addressOf ?? (() => 'unknown'),
-  });
-  app.use('/api/*', authentication).use('/metrics', authentication);
+  const access = accessTo(options, dependencies);
+  app.use('/api/*', ...access).use('/metrics', ...access);
   app
     .route('/', appRoutes(dependencies))
     .route('/', deploymentRoutes(dependencies))
     .route('/', environmentRoutes(dependencies))
     .route('/', buildRoutes(dependencies))
+    .route('/', tokenRoutes(dependencies))
+    .route('/', exchangeRoutes(dependencies))
+    .route('/', auditRoutes(dependencies))
     .route('/', webhookRoutes(options))
     .route('/', operationRoutes(options, app));
   if (options.scrape) app.route('/', metricsRoutes(options.scrape));
@@ -46,27 +53,40 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
   return app.notFound((c) => answerProblem(unroutable(c), c)).onError(answerProblem);
 }
 
+/** Who asks, whether they ask too often, what is written down of it, and whether their token is enough: in this order. */
+function accessTo(options: ApiOptions, { adminTokens, wrongToken }: RouteDependencies) {
+  const { ports, addressOf = anywhere } = options;
+  const authenticate = authenticator({ ...ports, adminTokens });
+  return [
+    authenticated({ authenticate, wrongToken }),
+    rated({ ...ports, perMinute: ports.policy.limits.requestsPerMinute }),
+    audited({ ...ports, addressOf }),
+    authorized(ports),
+  ] as const;
+}
+
+const anywhere = () => 'unknown';
+
 function answerProblem(error: Error, c: Context<ApiEnv>): Response {
   if (!(error instanceof Problem))
     c.get('log').error('a request failed', { reason: error.message, stack: error.stack });
-  const { status, headers, body } = problemAnswer(error, c.get('requestId'));
+  const { status, headers, body } = problemAnswer(error, c.get('requestId'), isProtocolPath(c.req.path));
   return c.newResponse(JSON.stringify(body), status as StatusCode, headers);
 }
 
-function routeDependencies({
-  ports,
-  randomBytes,
-  closing,
-  followEveryMs,
-  sleep: wait = sleep,
-}: ApiOptions): RouteDependencies {
+function routeDependencies(options: ApiOptions): RouteDependencies {
+  const { ports, randomBytes, closing, followEveryMs, fetchJson, sleep: wait = sleep } = options;
+  const { clock } = ports;
   return {
     ports,
     randomBytes,
+    adminTokens: async () => (await options.credentials()).adminTokens,
+    wrongToken: wrongTokens({ clock, addressOf: options.addressOf ?? anywhere }),
+    ...(fetchJson ? { verifyJob: oidcVerifier({ ...ports.policy.oidc, fetchJson, clock }) } : {}),
     waiting: (c, waitSeconds = 0) => {
       const { signal } = c.req.raw;
       return {
-        clock: ports.clock,
+        clock,
         sleep: wait,
         waitSeconds,
         everyMs: followEveryMs,

@@ -1,7 +1,8 @@
-import { Hono } from 'hono';
+import { Hono, type Context } from 'hono';
 import { makeDeployKey } from '../apps/deploy-key.ts';
-import { getApp, listApps, type AppRecord } from '../apps/registry.ts';
-import { appSchema } from '../apps/schema.ts';
+import { permitRules } from '../access/ci-grant.ts';
+import { findApp, getApp, listApps, type AppRecord } from '../apps/registry.ts';
+import { appSchema, type App } from '../apps/schema.ts';
 import { listSecrets, removeSecret, writeSecret } from '../apps/secrets.ts';
 import { changeApp, retireApp } from '../deployments/retire.ts';
 import { messageOf } from '../runtime/errors.ts';
@@ -10,7 +11,8 @@ import { isoTime } from '../runtime/units.ts';
 import { describe, named } from './describe.ts';
 import { jsonBody, path, query } from './input.ts';
 import type { RouteDependencies } from './options.ts';
-import { actorOf, type ApiEnv } from './request-context.ts';
+import { mayRead, permit } from './permit.ts';
+import { actorOf, principalOf, type ApiEnv } from './request-context.ts';
 import { appPath, noQuery, pageQuery, removeQuery, secretBody, secretPath } from './requests.ts';
 import { appExample } from './examples.ts';
 import { appListShape, appShape, deployKeyShape, secretNamesShape, type AppView } from './shapes.ts';
@@ -30,13 +32,16 @@ export function appRoutes({ ports, randomBytes }: RouteDependencies): Hono<ApiEn
         id: 'listApps',
         tag: 'apps',
         summary: 'List the apps, by name',
+        description: 'Those that the token allows; a page may be short, and the last one is that whose `next` is null.',
         answers: { 200: ['A page of apps', named('AppList', appListShape)] },
       }),
       query(pageQuery),
       async (c) => {
         const { limit = 50, cursor } = c.req.valid('query');
         const page = await listApps(ports.records, { limit, ...(cursor ? { cursor } : {}) });
-        return c.json({ items: page.items.map(appView), next: page.next });
+        const principal = principalOf(c);
+        const items = page.items.filter(({ id, app: { appId } }) => mayRead(principal, { app: id, appId }));
+        return c.json({ items: items.map(appView), next: page.next });
       },
     )
     .get(
@@ -70,7 +75,9 @@ export function appRoutes({ ports, randomBytes }: RouteDependencies): Hono<ApiEn
       async (c) => {
         const { app: id } = c.req.valid('param');
         const force = c.req.valid('query').force === 'true';
-        const change = { id, input: c.req.valid('json'), force, actor: actorOf(c) };
+        const input = c.req.valid('json');
+        permitChange(c, { id, app: input, before: (await findApp(ports.records, id))?.app });
+        const change = { id, input, force, actor: actorOf(c) };
         const { record, created } = await changeApp(ports, change);
         return c.json(appView(record), created ? 201 : 200);
       },
@@ -165,6 +172,15 @@ export function appRoutes({ ports, randomBytes }: RouteDependencies): Hono<ApiEn
         return c.body(null, 204);
       },
     );
+}
+
+/** An app's file can give away what an app's name and its rules for CI open: only what the token has itself. */
+function permitChange(
+  c: Context<ApiEnv>,
+  { id, app, before }: { readonly id: string; readonly app: App; readonly before: App | undefined },
+): void {
+  if (app.appId !== undefined && app.appId !== before?.appId) permit(c, { appId: app.appId });
+  permitRules(principalOf(c), { id, ci: app.ci }, before?.ci);
 }
 
 function appView({ id, app, createdAt, updatedAt }: AppRecord): AppView {

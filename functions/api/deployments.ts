@@ -1,7 +1,8 @@
 import { Hono } from 'hono';
-import { getApp } from '../apps/registry.ts';
+import type { Resource } from '../access/principal.ts';
+import { findApp, getApp } from '../apps/registry.ts';
 import { cancelDeployment } from '../deployments/cancel.ts';
-import type { DeploymentRequest } from '../deployments/deployment.ts';
+import type { Deployment, DeploymentRequest } from '../deployments/deployment.ts';
 import { getDeployment, listDeployments } from '../deployments/read.ts';
 import { requestDeployment } from '../deployments/request.ts';
 import { deploymentRow, deploymentView } from '../deployments/view.ts';
@@ -12,7 +13,8 @@ import { eventsAfter } from './events.ts';
 import { follow } from './follow.ts';
 import { jsonBody, path, query } from './input.ts';
 import type { RouteDependencies } from './options.ts';
-import { actorOf, type ApiEnv } from './request-context.ts';
+import { mayRead, permit } from './permit.ts';
+import { actorOf, principalOf, type ApiEnv } from './request-context.ts';
 import { deploymentBody, deploymentsQuery, eventsQuery, idPath, noQuery, type DeploymentBody } from './requests.ts';
 import { deploymentListShape, deploymentShape, eventsShape } from './shapes.ts';
 
@@ -38,10 +40,15 @@ export function deploymentRoutes({ ports, waiting }: RouteDependencies): Hono<Ap
       jsonBody(deploymentBody, 'deployment'),
       async (c) => {
         const body = c.req.valid('json');
+        const { app: id, environment } = body;
+        const appId = (await findApp(ports.records, id))?.app.appId;
+        permit(c, { app: id, appId, environment });
+        const request = await requestOf(ports.records, body);
+        if (request.kind === 'source') permit(c, { branch: branchOf(request.ref) });
         const made = await requestDeployment(ports, {
-          app: body.app,
-          environment: body.environment,
-          request: await requestOf(ports.records, body),
+          app: id,
+          environment,
+          request,
           trigger: { kind: 'api', actor: actorOf(c) },
         });
         return c.json(deploymentView(made), 202, { location: `/api/v1/deployments/${made.id}` });
@@ -53,12 +60,15 @@ export function deploymentRoutes({ ports, waiting }: RouteDependencies): Hono<Ap
         id: 'listDeployments',
         tag: 'deployments',
         summary: 'List deployments, newest first',
-        description: 'A page may be short; the last one is that whose `next` is null.',
+        description: 'Those that the token allows; a page may be short, and the last one is that whose `next` is null.',
         answers: { 200: ['A page of deployments', named('DeploymentList', deploymentListShape)] },
       }),
       query(deploymentsQuery),
       async (c) => {
-        const page = await listDeployments(ports.records, c.req.valid('query'));
+        const principal = principalOf(c);
+        const page = await listDeployments(ports.records, c.req.valid('query'), (deployment) =>
+          mayRead(principal, resourceOf(deployment)),
+        );
         return c.json({ items: page.items.map(deploymentRow), next: page.next });
       },
     )
@@ -73,7 +83,11 @@ export function deploymentRoutes({ ports, waiting }: RouteDependencies): Hono<Ap
       }),
       path(idPath),
       query(noQuery),
-      async (c) => c.json(deploymentView(await getDeployment(ports.records, c.req.valid('param').id))),
+      async (c) => {
+        const found = await getDeployment(ports.records, c.req.valid('param').id);
+        permit(c, resourceOf(found));
+        return c.json(deploymentView(found));
+      },
     )
     .get(
       '/api/v1/deployments/:id/events',
@@ -89,7 +103,11 @@ export function deploymentRoutes({ ports, waiting }: RouteDependencies): Hono<Ap
       query(eventsQuery),
       async (c) => {
         const { after = 0, wait } = c.req.valid('query');
-        const read = async () => eventsAfter(await getDeployment(ports.records, c.req.valid('param').id), after);
+        const read = async () => {
+          const found = await getDeployment(ports.records, c.req.valid('param').id);
+          permit(c, resourceOf(found));
+          return eventsAfter(found, after);
+        };
         return c.json(await follow(read, ({ items, done }) => items.length > 0 || done, waiting(c, wait)));
       },
     )
@@ -106,9 +124,19 @@ export function deploymentRoutes({ ports, waiting }: RouteDependencies): Hono<Ap
       query(noQuery),
       async (c) => {
         const { id } = c.req.valid('param');
+        permit(c, resourceOf(await getDeployment(ports.records, id)));
         return c.json(deploymentView(await cancelDeployment(ports, { id, actor: actorOf(c) })), 202);
       },
     );
+}
+
+function resourceOf({ app, environment, settings: { appId } }: Deployment): Resource {
+  return { app, appId, environment };
+}
+
+/** What a ref names, as far as a token that is bound to branches cares; a commit is of no branch that it can tell. */
+function branchOf(ref: string): string {
+  return ref.replace(/^refs\/heads\//, '');
 }
 
 /** What is asked for, in the domain's words; the schema has made sure that there is one thing. */

@@ -58,7 +58,7 @@ export function describe(route: RouteDescription) {
 }
 
 const problemMedia = 'application/problem+json';
-const everywhere: readonly ProblemKind[] = ['invalid', 'unauthorized', 'too-many-requests'];
+const everywhere: readonly ProblemKind[] = ['invalid', 'unauthorized', 'forbidden', 'too-many-requests'];
 
 const meanings: Readonly<Record<ProblemKind, string>> = {
   invalid: 'The request is wrong; `issues` names every wrong field and what was expected there.',
@@ -67,10 +67,12 @@ const meanings: Readonly<Record<ProblemKind, string>> = {
   'not-found': 'There is no such thing.',
   'method-not-allowed': 'The path knows other methods; `Allow` names them.',
   conflict: 'What is there stands against it.',
+  'wrong-repo-state': 'The build is not in the state that this needs; `current-state` and `expected-state` say which.',
+  'wrong-published-state': 'The build was published before, or that failed.',
   'too-large': 'The body is too large.',
   'unsupported-media-type': 'The body is not JSON.',
   unsupported: 'This control plane cannot do that.',
-  'too-many-requests': 'Too many wrong tokens came from this address.',
+  'too-many-requests': 'Too many requests were made with this token, or too many wrong tokens came from this address.',
   busy: 'Not now; try again.',
 };
 

@@ -1,7 +1,9 @@
 import type { Context, Hono } from 'hono';
+import type { CiJob, FetchJson } from '../access/oidc.ts';
 import type { ApiPorts } from '../ports/ports.ts';
 import type { Metrics, Scrape } from '../runtime/metrics.ts';
 import type { Sleep } from './follow.ts';
+import type { WrongToken } from './wrong-tokens.ts';
 
 /** All that the API needs; an entry point wires it. */
 export type ApiOptions = {
@@ -13,6 +15,8 @@ export type ApiOptions = {
   readonly metrics: Metrics;
   /** What `/metrics` tells; left out where metrics go another way, and then there is no such path. */
   readonly scrape?: Scrape;
+  /** Reads the keys of the issuer whose tokens are exchanged for ours; left out: none are. */
+  readonly fetchJson?: FetchJson;
   /** Where a request came from; left out: all come from one place. */
   readonly addressOf?: (c: Context) => string;
   /** Fit for cryptography. */
@@ -38,6 +42,11 @@ export type Credentials = {
 export type RouteDependencies = {
   readonly ports: ApiPorts;
   readonly randomBytes: ApiOptions['randomBytes'];
+  /** Those that are good now: tokens are signed by the first. */
+  readonly adminTokens: () => Promise<readonly string[]>;
+  readonly wrongToken: WrongToken;
+  /** Whose job a token of CI was made for; left out where none is taken. */
+  readonly verifyJob?: (token: string) => Promise<CiJob>;
   /** Waits for news on behalf of a request. */
   readonly waiting: (c: Context, waitSeconds: number | undefined) => WaitOptions;
 };

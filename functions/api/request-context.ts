@@ -10,8 +10,8 @@ export type ApiEnv = {
     log: Log;
     /** Set behind the authentication only. */
     principal: Principal | undefined;
-    /** What the request turned out to be about, as `permit` was told. */
-    about: Resource | undefined;
+    /** What the request turned out to be about, as `permit` was told, and the ids of the tokens it concerns. */
+    about: (Resource & { readonly tokens?: readonly string[] }) | undefined;
   };
 };
 

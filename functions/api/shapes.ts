@@ -15,6 +15,9 @@ export const problemShape = v.object({
   message: v.string(),
   requestId: v.string(),
   issues: v.optional(v.array(v.object({ field: v.string(), expected: v.string() }))),
+  /** Of a build that is not in the state that a call needs. */
+  'current-state': v.optional(v.string()),
+  'expected-state': v.optional(v.string()),
 });
 
 export const appShape = v.object({

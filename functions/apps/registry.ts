@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import * as v from 'valibot';
-import type { ApiPorts } from '../ports/ports.ts';
+import type { ApiPorts, Policy } from '../ports/ports.ts';
 import type { IndexEntries, RecordKey, Records, Stored } from '../ports/records.ts';
 import { createRecord, writeOptionsOf, type Shape } from '../ports/update.ts';
 import { Problem } from '../runtime/errors.ts';
@@ -27,7 +27,7 @@ const shape: Shape<AppRecord> = { what: 'app', indexesOf };
  * Throws `Problem('invalid')` with every wrong field, `Problem('conflict')` for a port or host name of another app.
  */
 export async function applyApp(
-  ports: Pick<ApiPorts, 'records' | 'clock' | 'policy'>,
+  ports: Pick<ApiPorts, 'records' | 'clock'> & { readonly policy: Pick<Policy, 'source' | 'targets' | 'builds'> },
   input: { readonly id: string; readonly input: unknown },
 ): Promise<{ record: AppRecord; created: boolean }> {
   const id = parseInput(nameSchema, input.id, 'name of the app');

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { createApi } from '../api/app.ts';
+import { fetchJson } from '../runtime/fetch-json.ts';
 import { readEnvironment } from './environment.ts';
 import { httpHandler, sourceAddress } from './http.ts';
 import { apiPorts, ownCredentials } from './api-ports.ts';
@@ -15,6 +16,7 @@ export const handler = httpHandler(
     credentials: ownCredentials(wired),
     version: environment.version,
     metrics: wired.metrics,
+    fetchJson,
     addressOf: sourceAddress,
     randomBytes: (count) => randomBytes(count),
     https: true,

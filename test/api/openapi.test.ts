@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as requests from '../../functions/api/requests.ts';
+import * as tokenRequests from '../../functions/api/token-requests.ts';
 import { appSchema } from '../../functions/apps/schema.ts';
 import { adminToken, openTestApi } from '../support/api.ts';
 
@@ -111,9 +112,9 @@ describe('the OpenAPI document', () => {
       const statuses = Object.keys(operation.responses);
       expect([path, statuses.some((status) => status.startsWith('2'))]).toEqual([path, true]);
       expect(Object.keys(operation.responses['default']?.content ?? {})).toEqual(['application/problem+json']);
-      const isOpen = !path.startsWith('/api/') && path !== '/metrics';
+      const isOpen = path === '/api/v1/token/exchange' || (!path.startsWith('/api/') && path !== '/metrics');
       expect([path, operation.security]).toEqual([path, isOpen ? [] : undefined]);
-      expect(statuses.includes('401')).toBe(!isOpen || path === '/webhooks/github');
+      expect(statuses.includes('401')).toBe(!isOpen || ['/webhooks/github', '/api/v1/token/exchange'].includes(path));
     }
   });
 
@@ -133,6 +134,10 @@ describe('the OpenAPI document', () => {
     expect(Object.fromEntries(bodies)).toEqual({
       applyApp: true,
       deploy: true,
+      exchangeToken: true,
+      getTokens: true,
+      mintToken: true,
+      revokeTokens: true,
       rollback: false,
       scale: true,
       writeSecret: true,
@@ -142,6 +147,9 @@ describe('the OpenAPI document', () => {
   it('gives examples that are accepted', () => {
     const bodies = {
       AppInput: appSchema,
+      TokenInput: tokenRequests.tokenBody,
+      TokenIds: tokenRequests.tokenIdsBody,
+      TokenExchangeInput: tokenRequests.exchangeBody,
       DeploymentInput: requests.deploymentBody,
       RollbackInput: requests.rollbackBody,
       ScaleInput: requests.scaleBody,

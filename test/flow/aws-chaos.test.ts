@@ -14,6 +14,7 @@ import { requestDeployment } from '../../functions/deployments/request.ts';
 import { rollbackEnvironment } from '../../functions/deployments/rollback.ts';
 import { isEnd } from '../../functions/deployments/state.ts';
 import { wakeRollout } from '../../functions/deployments/wake.ts';
+import { defaultLimits, defaultOidc } from '../../functions/ports/limits.ts';
 import type { Ports } from '../../functions/ports/ports.ts';
 import type { Records } from '../../functions/ports/records.ts';
 import { Problem } from '../../functions/runtime/errors.ts';
@@ -161,7 +162,12 @@ async function world(plan: readonly Planned[]) {
     newId: v7,
     log: silentLog,
     metrics: { deploymentEnded: () => {}, buildEnded: () => {} },
-    policy: { source: { allowFile: false, ownRemote: undefined }, fetch: { allowPrivateHosts: false, maxBytes: 1e9 } },
+    policy: {
+      source: { allowFile: false, ownRemote: undefined },
+      fetch: { allowPrivateHosts: false, maxBytes: 1e9 },
+      limits: defaultLimits,
+      oidc: defaultOidc,
+    },
   };
 
   /** A step of everything; what serves may never be less than is wanted. */

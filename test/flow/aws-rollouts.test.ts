@@ -10,6 +10,7 @@ import { getDeployment } from '../../functions/deployments/store.ts';
 import { resume } from '../../functions/deployments/turn.ts';
 import { wakeRollout } from '../../functions/deployments/wake.ts';
 import type { Fleet } from '../../functions/ports/fleet.ts';
+import { defaultLimits, defaultOidc } from '../../functions/ports/limits.ts';
 import type { Ports } from '../../functions/ports/ports.ts';
 import { silentLog } from '../../functions/runtime/log.ts';
 import { runStep } from '../../functions/workflow/steps.ts';
@@ -86,7 +87,12 @@ async function awsCloud(options: { readonly events?: Events } = {}) {
     newId: v7,
     log: silentLog,
     metrics: { deploymentEnded: () => {}, buildEnded: () => {} },
-    policy: { source: { allowFile: false, ownRemote: undefined }, fetch: { allowPrivateHosts: false, maxBytes: 1e9 } },
+    policy: {
+      source: { allowFile: false, ownRemote: undefined },
+      fetch: { allowPrivateHosts: false, maxBytes: 1e9 },
+      limits: defaultLimits,
+      oidc: defaultOidc,
+    },
   };
   const deploy = async (app: AppInput): Promise<Deployment> => {
     await applyApp(ports, { id: 'web', input: app });

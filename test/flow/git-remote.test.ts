@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { authenticator } from '../../functions/access/authenticate.ts';
 import { applyApp } from '../../functions/apps/registry.ts';
 import { Problem, problemKinds } from '../../functions/runtime/errors.ts';
 import { silentLog } from '../../functions/runtime/log.ts';
@@ -56,7 +57,7 @@ function openRemote(limits: { maxBytes?: number; idleMs?: number } = {}) {
   const url = () => hookUrl;
   return gitRemote({
     data: folder,
-    adminToken,
+    authenticate: authenticator({ adminTokens: async () => [adminToken], records, clock: Date.now, log: silentLog }),
     webhookSecret,
     records,
     log: silentLog,

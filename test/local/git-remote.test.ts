@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { root } from '../../functions/access/principal.ts';
 import { applyApp } from '../../functions/apps/registry.ts';
 import { silentLog } from '../../functions/runtime/log.ts';
 import { parseHead } from '../../local/git-remote/cgi-head.ts';
@@ -164,7 +165,7 @@ describe('the Git remote without Git', () => {
     await applyApp({ records, clock: () => 1, policy }, { id: 'api', input });
     const remote = gitRemote({
       data: folder,
-      adminToken: 'a-token',
+      authenticate: async (token) => (token === 'a-token' ? root : undefined),
       webhookSecret: 's',
       records,
       log: silentLog,
