@@ -79,14 +79,12 @@ function unpacking(sizeBytes: number, take: (bytes: Buffer) => void): Unpacking 
   return {
     async update(chunk) {
       given += chunk.length;
-      await settled((done) => inflate.write(chunk, done));
+      await settled(inflate, (done) => inflate.write(chunk, done));
       if (failure) throw failure;
       if (takenBy(inflate) < given) throw new Problem('invalid', 'something follows its content');
     },
     async end() {
-      await settled((done) => {
-        inflate.once('end', done).once('close', done).end();
-      });
+      await settled(inflate, (done) => inflate.once('end', done).end());
       if (failure) throw failure;
       if (unpacked < sizeBytes)
         throw new Problem('invalid', `it unpacks to ${unpacked} bytes and not to the ${sizeBytes} that it says`);
@@ -100,9 +98,14 @@ function takenBy(inflate: InflateRaw): number {
   return inflate.bytesWritten;
 }
 
-/** Resolves whatever is said: what went wrong is told by the stream's own error. */
-async function settled(start: (done: () => void) => void): Promise<void> {
+/** A stream that breaks does not call back for what it was at: it closes. What went wrong its error has said. */
+async function settled(inflate: InflateRaw, start: (done: () => void) => void): Promise<void> {
   await new Promise<void>((resolve) => {
-    start(() => resolve());
+    const done = (): void => {
+      inflate.off('close', done);
+      resolve();
+    };
+    inflate.on('close', done);
+    start(done);
   });
 }
