@@ -17,6 +17,7 @@ import type { FunctionName, QueuedName } from './permissions.ts';
 export type Watched = {
   readonly prefix: string;
   readonly stateMachine: StateMachine;
+  readonly jobMachine: StateMachine;
   readonly httpApi: HttpApi;
   readonly table: Table;
   readonly functions: Readonly<Record<FunctionName, IFunction>>;
@@ -98,14 +99,21 @@ type Definition = {
 const everyMinute = { period: Duration.minutes(1) };
 
 function definitionsOf(watched: Watched) {
-  const { prefix, stateMachine, httpApi, functions, deadLetterQueues } = watched;
+  const { prefix, stateMachine, jobMachine, httpApi, functions, deadLetterQueues } = watched;
   return {
     executionsFailed: {
-      metric: stateMachine.metricFailed({ ...everyMinute, statistic: 'Sum' }),
+      metric: new MathExpression({
+        expression: 'FILL(deployments, 0) + FILL(jobs, 0)',
+        usingMetrics: {
+          deployments: stateMachine.metricFailed({ ...everyMinute, statistic: 'Sum' }),
+          jobs: jobMachine.metricFailed({ ...everyMinute, statistic: 'Sum' }),
+        },
+        ...everyMinute,
+      }),
       atLeast: 1,
       minutes: 1,
       description:
-        'An execution ended without its own last step: the deployment may stand between two revisions. Look at the failed execution of the state machine for the cause, then at the environment (sluice status). The next run of reconcile ends the deployment; if it stays open, cancel it and deploy again.',
+        'An execution ended without its own last step: a deployment may stand between two revisions, or a job of a build where it was. Look at the failed execution of the state machine (of deployments, or of jobs) for the cause, then at the environment (sluice status) or the job (sluice follow-job). The next run of reconcile goes on with it; if a deployment stays open, cancel it and deploy again.',
     },
     reconcileFindings: {
       metric: ownMetric(prefix, 'ReconcileFindings', { ...everyMinute, statistic: 'Sum' }),

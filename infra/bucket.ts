@@ -42,7 +42,13 @@ export class ArtifactBucket extends Bucket {
 
 const lifecycle: readonly LifecycleRule[] = [
   { id: 'unfinished-parts', abortIncompleteMultipartUploadAfter: Duration.days(7) },
-  { id: 'unverified-uploads', prefix: uploadPrefix, expiration: Duration.days(7) },
+  {
+    id: 'unverified-uploads',
+    prefix: uploadPrefix,
+    expiration: Duration.days(7),
+    // What was finished is a blob by then.
+    noncurrentVersionExpiration: Duration.days(1),
+  },
   { id: 'removed-and-overwritten', noncurrentVersionExpiration: Duration.days(30) },
   { id: 'markers-of-nothing', expiredObjectDeleteMarker: true },
 ];

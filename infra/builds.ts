@@ -89,7 +89,14 @@ export class ControlBuilds extends Construct {
   ): Project {
     const { settings, agent, network } = options;
     const { architecture, imageSize, bundleSize, concurrent, queuedMinutes } = settings.builds;
-    const size = { image: imageSize, bundle: bundleSize, fetch: 'small', registry: 'small' } as const;
+    const size: Record<BuildKind, BuildSize> = {
+      image: imageSize,
+      bundle: bundleSize,
+      fetch: 'small',
+      registry: 'small',
+      import: 'small',
+      check: imageSize,
+    };
     const project = new Project(this, kind, {
       projectName: buildProjectName(settings.prefix, kind),
       description: `Sluice: buildspecs/${kind}.yml`,
@@ -101,8 +108,8 @@ export class ControlBuilds extends Construct {
             ? LinuxArmBuildImage.AMAZON_LINUX_2023_STANDARD_4_0
             : LinuxBuildImage.AMAZON_LINUX_2023_6,
         computeType: computeTypes[size[kind]],
-        // Docker needs it; what needs no Docker does without.
-        privileged: kind === 'image',
+        // Docker needs it, which builds images and runs those of checks; what needs no Docker does without.
+        privileged: kind === 'image' || kind === 'check',
       },
       environmentVariables: Object.fromEntries(
         Object.entries(buildEnvironment(options)).map(([name, value]) => [name, { value }]),

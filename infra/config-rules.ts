@@ -1,3 +1,4 @@
+import type { Limits, Policy } from '../functions/ports/ports.ts';
 import { prefixPattern } from '../functions/runtime/aws-names.ts';
 import type { Issue } from '../functions/runtime/errors.ts';
 import {
@@ -21,6 +22,7 @@ export function issuesOf(config: ControlPlaneConfig): readonly Issue[] {
     ...limitRules(config),
     ...domainRules(config.domain),
     ...buildRules(config.builds),
+    ...serviceRules(config),
   ];
   return rules.flatMap(([field, isRight, expected]) => (isRight ? [] : [{ field, expected }]));
 }
@@ -38,6 +40,8 @@ const known = {
     alarmEmail: 0,
     concurrency: 0,
     builds: 0,
+    limits: 0,
+    oidc: 0,
     accessLogBucket: 0,
     clusters: 0,
   }),
@@ -54,6 +58,8 @@ const known = {
     buildKitImage: 0,
     sbomScanner: 0,
   }),
+  limits: keysOf<Limits>({ objectBytes: 0, buildBytes: 0, buildObjects: 0, appBytes: 0, requestsPerMinute: 0 }),
+  oidc: keysOf<Policy['oidc']>({ issuer: 0, audience: 0 }),
 } as const;
 
 function keysOf<T>(keys: Readonly<Record<keyof T, 0>>): readonly string[] {
@@ -61,8 +67,8 @@ function keysOf<T>(keys: Readonly<Record<keyof T, 0>>): readonly string[] {
 }
 
 function knownRules(config: ControlPlaneConfig): Rule[] {
-  const { throttle, concurrency, domain, builds } = config;
-  const parts = { '': config, throttle, concurrency, domain, builds };
+  const { throttle, concurrency, domain, builds, limits, oidc } = config;
+  const parts = { '': config, throttle, concurrency, domain, builds, limits, oidc };
   return Object.entries(parts).flatMap(([part, given]) => {
     const fields: readonly string[] = known[part as keyof typeof known];
     const others = Object.keys(given ?? {}).filter((field) => !fields.includes(field));
@@ -164,6 +170,38 @@ function buildRules(builds: BuildConfig | undefined): Rule[] {
       /^subnet-[0-9a-f]{8,17}$/.test(id),
       'the id of a subnet',
     ]),
+  ];
+}
+
+const mostObjectBytes = 10 * 1024 ** 3;
+const mostBytes = 100 * 1024 ** 4;
+
+function serviceRules({ limits = {}, oidc }: ControlPlaneConfig): Rule[] {
+  const most: Readonly<Record<keyof Limits, number>> = {
+    // A step reads an object whole to verify it, and a function has its time.
+    objectBytes: mostObjectBytes,
+    buildBytes: mostBytes,
+    buildObjects: 100_000_000,
+    appBytes: mostBytes,
+    requestsPerMinute: 1_000_000,
+  };
+  const issuer = oidc && URL.parse(oidc.issuer);
+  return [
+    ...Object.entries(most).map(([name, max]): Rule => [
+      `limits.${name}`,
+      isCount(limits[name as keyof Limits], max),
+      `a whole number from 1 to ${max}`,
+    ]),
+    [
+      'oidc.issuer',
+      !oidc || (issuer?.protocol === 'https:' && issuer.search === '' && !/[/#]$/.test(oidc.issuer)),
+      'an https URL without a query, a fragment or a slash at its end',
+    ],
+    [
+      'oidc.audience',
+      !oidc || /^[\x21-\x7e]{1,255}$/.test(oidc.audience ?? ''),
+      '1 to 255 printable ASCII characters without blanks',
+    ],
   ];
 }
 

@@ -1,3 +1,4 @@
+import type { Limits, Policy } from '../functions/ports/ports.ts';
 import { Problem } from '../functions/runtime/errors.ts';
 import { issuesOf } from './config-rules.ts';
 
@@ -42,6 +43,13 @@ export type ControlPlaneConfig = {
     readonly reconcile?: number | 'shared';
   };
   readonly builds?: BuildConfig;
+  /**
+   * What the builds service takes: of an object, a build and an app, and how often a token may ask. Left out: 5 GiB, 20
+   * GiB and 500,000 objects, 200 GiB, 1200 requests a minute.
+   */
+  readonly limits?: Partial<Limits>;
+  /** Whose OIDC tokens CI may exchange for ours. Default: those of GitHub Actions for the audience `sluice`. */
+  readonly oidc?: Policy['oidc'];
   /** An existing bucket of this account and region to which S3 writes who asked for what. */
   readonly accessLogBucket?: string;
   /** ECS clusters whose events wake deployments; left out: every cluster of the account and region. */
@@ -55,7 +63,7 @@ export type HostedZone = { readonly id: string; readonly name: string };
 
 export type BuildConfig = {
   readonly architecture?: Architecture;
-  /** The machine for image builds; the other kinds take a small one. */
+  /** The machine for image builds and checks; the other kinds take a small one. */
   readonly imageSize?: BuildSize;
   readonly bundleSize?: BuildSize;
   /** How many of one kind run at once; further ones are refused by CodeBuild, and the workflow tries them again for a while. */
@@ -94,6 +102,8 @@ export type Settings = {
     readonly buildKitImage: string | undefined;
     readonly sbomScanner: string | undefined;
   };
+  readonly limits: Partial<Limits>;
+  readonly oidc: Policy['oidc'] | undefined;
   readonly accessLogBucket: string | undefined;
   readonly clusters: readonly string[];
 };
@@ -131,6 +141,8 @@ export function settingsOf(config: ControlPlaneConfig): Settings {
       buildKitImage: builds.buildKitImage,
       sbomScanner: builds.sbomScanner,
     },
+    limits: config.limits ?? {},
+    oidc: config.oidc,
     accessLogBucket: config.accessLogBucket,
     clusters: config.clusters ?? [],
   };

@@ -18,13 +18,14 @@ import { settingsOf, type ControlPlaneConfig } from './config.ts';
 import { ControlPlaneDashboard } from './dashboard.ts';
 import { ControlEvents } from './events.ts';
 import { ControlFunctions } from './functions.ts';
+import { limitVariables } from './limits.ts';
 import { assetPrefix, stackName } from './names.ts';
 import { tellOutputs } from './outputs.ts';
 import type { FunctionName, QueuedName } from './permissions.ts';
 import { DeadLetterQueues } from './queues.ts';
 import { ControlSecrets } from './secrets.ts';
 import { RecordsTable } from './table.ts';
-import { DeployStateMachine } from './workflow.ts';
+import { ControlStateMachine } from './state-machine.ts';
 
 export type ControlPlaneProps = {
   readonly config: ControlPlaneConfig;
@@ -38,7 +39,8 @@ export class ControlPlaneStack extends Stack {
   readonly bucket: ArtifactBucket;
   readonly httpApi: HttpApi;
   readonly functions: Readonly<Record<FunctionName, LambdaFunction>>;
-  readonly stateMachine: DeployStateMachine;
+  readonly stateMachine: ControlStateMachine;
+  readonly jobMachine: ControlStateMachine;
   readonly deadLetterQueues: Readonly<Record<QueuedName, Queue>>;
   readonly buildProjects: Readonly<Record<BuildKind, Project>>;
 
@@ -66,8 +68,10 @@ export class ControlPlaneStack extends Stack {
         SLUICE_TABLE: this.table.tableName,
         SLUICE_BUCKET: this.bucket.bucketName,
         SLUICE_STATE_MACHINE_ARN: arns.stateMachine,
+        SLUICE_JOB_MACHINE_ARN: arns.jobMachine,
         SLUICE_VERSION: project.version,
         LOG_LEVEL: settings.logLevel,
+        ...limitVariables(settings),
       },
       deadLetterQueues: this.deadLetterQueues,
     });
@@ -81,9 +85,10 @@ export class ControlPlaneStack extends Stack {
         SLUICE_REGISTRY: `${this.account}.dkr.ecr.${this.region}.${Aws.URL_SUFFIX}`,
       },
     }).projects;
-    this.stateMachine = new DeployStateMachine(this, 'Deploy', { settings, arns });
-    // The definition names the alias by its name only.
-    this.stateMachine.node.addDependency(live.workflow);
+    this.stateMachine = new ControlStateMachine(this, 'Deploy', { settings, arns, machine: 'deploy' });
+    this.jobMachine = new ControlStateMachine(this, 'Jobs', { settings, arns, machine: 'job' });
+    // The definitions name the alias by its name only.
+    for (const machine of [this.stateMachine, this.jobMachine]) machine.node.addDependency(live.workflow);
     const api = new ControlApi(this, 'Api', { settings, handler: live.api });
     this.httpApi = api.httpApi;
     new ControlEvents(this, 'Events', { settings, arns, functions: live, deadLetterQueues: this.deadLetterQueues });
@@ -93,12 +98,13 @@ export class ControlPlaneStack extends Stack {
       parameterName: parameterName(prefix, 'bucket-name'),
       stringValue: this.bucket.bucketName,
     });
-    const { table, httpApi, stateMachine, deadLetterQueues } = this;
-    const watched = { prefix, table, httpApi, functions, stateMachine, deadLetterQueues };
+    const { table, httpApi, stateMachine, jobMachine, deadLetterQueues } = this;
+    const watched = { prefix, table, httpApi, functions, stateMachine, jobMachine, deadLetterQueues };
     const alarms = new ControlPlaneAlarms(this, 'Alarms', { watched, email: settings.alarmEmail });
     acknowledge(alarms, mailWithoutQueue);
     new ControlPlaneDashboard(this, 'Dashboard', { watched, alarms: alarms.alarms, buildProjects: this.buildProjects });
-    tellOutputs(this, { url: api.url, prefix, stateMachineArn: this.stateMachine.stateMachineArn });
+    const { stateMachineArn } = stateMachine;
+    tellOutputs(this, { url: api.url, prefix, stateMachineArn, jobMachineArn: jobMachine.stateMachineArn });
   }
 }
 

@@ -59,7 +59,7 @@ One deployment: \`sluice status\`, \`sluice logs --deployment <id>\`.`;
 const ends = ['succeeded', 'rolled_back', 'failed', 'cancelled', 'superseded'] as const satisfies readonly EndStatus[];
 
 function rowsOf({ watched, buildProjects }: DashboardOptions, refused: IMetric): readonly (readonly IWidget[])[] {
-  const { prefix, stateMachine, httpApi, functions, table, deadLetterQueues } = watched;
+  const { prefix, stateMachine, jobMachine, httpApi, functions, table, deadLetterQueues } = watched;
   const sum: MetricOptions = { statistic: 'Sum', period: Duration.minutes(5) };
   const most: MetricOptions = { statistic: 'Maximum', period: Duration.minutes(5) };
   const slowest: MetricOptions = { statistic: 'p99', period: Duration.minutes(5) };
@@ -93,7 +93,8 @@ function rowsOf({ watched, buildProjects }: DashboardOptions, refused: IMetric):
         httpApi.metricLatency({ ...slowest, statistic: 'p50', label: 'p50' }),
       ]),
       graph('Executions lost, and lost work found', [
-        stateMachine.metricFailed({ ...sum, label: 'executions failed' }),
+        stateMachine.metricFailed({ ...sum, label: 'deployments failed' }),
+        jobMachine.metricFailed({ ...sum, label: 'jobs failed' }),
         ownMetric(prefix, 'ReconcileFindings', { ...sum, label: 'findings of reconcile' }),
       ]),
     ],
@@ -124,6 +125,13 @@ function rowsOf({ watched, buildProjects }: DashboardOptions, refused: IMetric):
         'Events nobody could do anything with',
         each(deadLetterQueues, (queue, label) => queue.metricApproximateNumberOfMessagesVisible({ ...most, label })),
       ),
+    ],
+    [
+      graph('Jobs of builds', [
+        jobMachine.metricStarted({ ...sum, label: 'started' }),
+        jobMachine.metricSucceeded({ ...sum, label: 'ended' }),
+      ]),
+      graph('Jobs of builds: milliseconds, longest', [jobMachine.metricTime({ ...most, label: 'longest' })]),
     ],
     [
       graph(

@@ -30,7 +30,8 @@ type Size = {
 const sizes: Record<FunctionName, Size> = {
   // API Gateway waits for 30 s and no longer.
   api: { description: 'The HTTP API and the webhook', memoryMegabytes: 1024, timeoutSeconds: 29 },
-  workflow: { description: 'The steps of a deployment', memoryMegabytes: 512, timeoutSeconds: 120 },
+  // A job reads an uploaded object whole to verify it: 5 GiB unless another limit is set.
+  workflow: { description: 'The steps of deployments and jobs', memoryMegabytes: 1024, timeoutSeconds: 600 },
   events: { description: 'Wakes whoever waits for a change', memoryMegabytes: 512, timeoutSeconds: 60 },
   reconcile: { description: 'Goes on with what lost its worker', memoryMegabytes: 512, timeoutSeconds: 300 },
 };

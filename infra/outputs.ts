@@ -5,10 +5,11 @@ export type OutputsOptions = {
   readonly url: string;
   readonly prefix: string;
   readonly stateMachineArn: string;
+  readonly jobMachineArn: string;
 };
 
 /** What a person needs after `cdk deploy`; no secret among it, only the commands that show one. */
-export function tellOutputs(stack: Stack, { url, prefix, stateMachineArn }: OutputsOptions): void {
+export function tellOutputs(stack: Stack, { url, prefix, ...machines }: OutputsOptions): void {
   const read = (secret: string) =>
     `aws secretsmanager get-secret-value --region ${stack.region} --secret-id ${secretName(prefix, secret)} --query SecretString --output text`;
   const outputs = {
@@ -20,7 +21,8 @@ export function tellOutputs(stack: Stack, { url, prefix, stateMachineArn }: Outp
       'How it is doing, in the console',
       `https://console.aws.amazon.com/cloudwatch/home?region=${stack.region}#dashboards/dashboard/${prefix}`,
     ],
-    StateMachineArn: ['The state machine of deployments', stateMachineArn],
+    StateMachineArn: ['The state machine of deployments', machines.stateMachineArn],
+    JobMachineArn: ['The state machine of jobs', machines.jobMachineArn],
   } as const;
   for (const [name, [description, value]] of Object.entries(outputs))
     new CfnOutput(stack, name, { description, value });

@@ -1,6 +1,7 @@
 import { PolicyDocument, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { adminTokenSecret, webhookSecretSecret } from '../functions/runtime/aws-names.ts';
 import type { Arns } from './arns.ts';
+import { discardsImages, keepsObjects, takesObjects } from './object-permissions.ts';
 import { changesServices, readsServiceLogs, readsTaskDefinitions, rolls, seesServices } from './service-permissions.ts';
 
 /**
@@ -32,6 +33,8 @@ const callsOf: Record<FunctionName, (arns: Arns) => readonly Grant[]> = {
   api: (arns) => [
     ...records(arns),
     ...startsExecutions(arns),
+    ...startsJobs(arns),
+    ...takesObjects(arns),
     ...answersTokens('states:SendTaskSuccess', 'states:SendTaskFailure'),
     ...stopsBuilds(arns),
     ...readsBuildLogs(arns),
@@ -49,8 +52,12 @@ const callsOf: Record<FunctionName, (arns: Arns) => readonly Grant[]> = {
     ...records(arns),
     ...startsExecutions(arns),
     ...answersTokens('states:SendTaskSuccess', 'states:SendTaskFailure'),
+    ...startsJobs(arns),
+    ...keepsObjects(arns),
+    ...discardsImages(arns),
     ...stopsBuilds(arns),
     ...findsSecretVersions(arns),
+    ...readsHookSecrets(arns),
     ...seesServices(arns),
     ...readsTaskDefinitions,
     ...changesServices(arns),
@@ -60,6 +67,7 @@ const callsOf: Record<FunctionName, (arns: Arns) => readonly Grant[]> = {
   reconcile: (arns) => [
     ...records(arns),
     ...startsExecutions(arns),
+    ...startsJobs(arns),
     ...stopsExecutions(arns),
     ...answersTokens('states:SendTaskSuccess', 'states:SendTaskFailure'),
     ...stopsBuilds(arns),
@@ -88,6 +96,14 @@ function startsExecutions({ stateMachine, executions }: Arns): readonly Grant[] 
   return [
     { by: 'code', actions: ['states:StartExecution'], on: [stateMachine] },
     { by: 'code', actions: ['states:DescribeExecution'], within: [executions], because: ofDeployments },
+  ];
+}
+
+function startsJobs({ jobMachine, jobExecutions }: Arns): readonly Grant[] {
+  const because = 'An execution has the id of its job; they are those of the one state machine.';
+  return [
+    { by: 'code', actions: ['states:StartExecution'], on: [jobMachine] },
+    { by: 'code', actions: ['states:DescribeExecution'], within: [jobExecutions], because },
   ];
 }
 
@@ -132,6 +148,17 @@ function readsOwnSecrets({ secrets }: Arns): readonly Grant[] {
   ];
 }
 
+function readsHookSecrets({ secrets }: Arns): readonly Grant[] {
+  return [
+    {
+      by: 'code',
+      actions: ['secretsmanager:GetSecretValue'],
+      within: [secrets('apps/*/secret/*')],
+      because: 'An app names the secret of its own by which its hooks are signed; deploy keys are not under this path.',
+    },
+  ];
+}
+
 const ofApps = 'The secrets of apps are under this path, and the control plane has its own elsewhere.';
 
 function findsSecretVersions({ secrets }: Arns): readonly Grant[] {
@@ -164,7 +191,6 @@ function removesSecrets({ secrets }: Arns): readonly Grant[] {
 /** What `GET /ready` asks of each service: by one call that changes nothing. */
 function asksWhetherReady(arns: Arns): readonly Grant[] {
   return [
-    { by: 'code', actions: ['s3:ListBucket'], on: [arns.bucket] },
     { by: 'code', actions: ['states:DescribeStateMachine'], on: [arns.stateMachine] },
     { by: 'code', actions: ['codebuild:BatchGetProjects'], on: arns.buildProjects },
     {

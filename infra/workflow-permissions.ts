@@ -1,21 +1,23 @@
 import type { Arns } from './arns.ts';
 import type { Grant } from './permissions.ts';
+import type { MachineName } from './state-machine.ts';
 
 /**
- * What the state machine may do. `codebuild:startBuild.sync` needs to see the end of a build, by event and by asking:
+ * What a state machine may do. `codebuild:startBuild.sync` needs to see the end of a build, by event and by asking:
  * https://docs.aws.amazon.com/step-functions/latest/dg/connect-codebuild.html
  */
-export function workflowGrants(arns: Arns): readonly Grant[] {
+export function workflowGrants(machine: MachineName, arns: Arns): readonly Grant[] {
+  const projects = arns.buildsOf(machine);
   return [
     { by: 'service', actions: ['lambda:InvokeFunction'], on: [arns.workflowFunction] },
     {
       by: 'service',
       actions: ['codebuild:StartBuild'],
-      on: arns.buildProjects,
+      on: projects,
       // A build runs the project's own commands and nothing else. https://docs.aws.amazon.com/codebuild/latest/userguide/action-context-keys.html
       conditions: { Null: { 'codebuild:source.buildspec': 'true' } },
     },
-    { by: 'service', actions: ['codebuild:StopBuild', 'codebuild:BatchGetBuilds'], on: arns.buildProjects },
+    { by: 'service', actions: ['codebuild:StopBuild', 'codebuild:BatchGetBuilds'], on: projects },
     {
       by: 'service',
       actions: ['events:PutTargets', 'events:PutRule', 'events:DescribeRule'],

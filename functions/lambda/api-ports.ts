@@ -2,11 +2,11 @@ import { v7 } from 'uuid';
 import type { ApiOptions, Credentials } from '../api/options.ts';
 import type { ApiPorts } from '../ports/ports.ts';
 import { lazily } from './lazily.ts';
-import { basePorts, policy, type Wired } from './wire.ts';
+import { basePorts, type Wired } from './wire.ts';
 
 /** What the API asks. A webhook needs the records, the workflow and the secrets that are its own; the rest is loaded when it is asked. */
 export function apiPorts(wired: Wired): ApiPorts {
-  const { place } = wired;
+  const { place, policy } = wired;
   return {
     ...basePorts(wired),
     newId: v7,

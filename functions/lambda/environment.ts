@@ -1,9 +1,13 @@
 import * as v from 'valibot';
+import { defaultLimits, defaultOidc } from '../ports/limits.ts';
+import type { Limits, Policy } from '../ports/ports.ts';
 import { prefixPattern } from '../runtime/aws-names.ts';
 import type { LogLevel } from '../runtime/log.ts';
 
 const like = (pattern: RegExp, expected: string) => v.pipe(v.string(expected), v.regex(pattern, expected));
 
+const count = (byDefault: number) =>
+  v.pipe(v.optional(like(/^[1-9]\d{0,15}$/, 'a whole number of at least 1'), String(byDefault)), v.transform(Number));
 const stateMachine = /^arn:[a-z-]+:states:[a-z0-9-]+:\d{12}:stateMachine:[A-Za-z0-9_-]{1,80}$/;
 
 /** What the stack gives every function; see `infra/control-plane-stack.ts`. */
@@ -18,6 +22,13 @@ const entries = {
     'info',
   ),
   SLUICE_VERSION: v.optional(like(/^[!-~]{1,64}$/, '1 to 64 characters without blanks'), 'unknown'),
+  SLUICE_RATE_PER_MINUTE: count(defaultLimits.requestsPerMinute),
+  SLUICE_MAX_OBJECT_BYTES: count(defaultLimits.objectBytes),
+  SLUICE_MAX_BUILD_BYTES: count(defaultLimits.buildBytes),
+  SLUICE_MAX_BUILD_OBJECTS: count(defaultLimits.buildObjects),
+  SLUICE_MAX_APP_BYTES: count(defaultLimits.appBytes),
+  SLUICE_OIDC_ISSUER: v.optional(like(/^https:\/\/[!-~]{1,500}$/, 'an https URL'), defaultOidc.issuer),
+  SLUICE_OIDC_AUDIENCE: v.optional(like(/^[!-~]{1,255}$/, '1 to 255 characters without blanks'), defaultOidc.audience),
 };
 
 export type Environment = {
@@ -29,6 +40,8 @@ export type Environment = {
   readonly logLevel: LogLevel;
   /** What is installed, for people; `unknown` where nobody says. */
   readonly version: string;
+  readonly limits: Limits;
+  readonly oidc: Policy['oidc'];
 };
 
 /**
@@ -53,6 +66,14 @@ export function parseEnvironment(variables: Readonly<Record<string, string | und
     jobMachineArn: values.SLUICE_JOB_MACHINE_ARN,
     logLevel: values.LOG_LEVEL,
     version: values.SLUICE_VERSION,
+    limits: {
+      requestsPerMinute: values.SLUICE_RATE_PER_MINUTE,
+      objectBytes: values.SLUICE_MAX_OBJECT_BYTES,
+      buildBytes: values.SLUICE_MAX_BUILD_BYTES,
+      buildObjects: values.SLUICE_MAX_BUILD_OBJECTS,
+      appBytes: values.SLUICE_MAX_APP_BYTES,
+    },
+    oidc: { issuer: values.SLUICE_OIDC_ISSUER, audience: values.SLUICE_OIDC_AUDIENCE },
   };
 }
 type Values = { readonly [Name in keyof typeof entries]: v.InferOutput<(typeof entries)[Name]> };

@@ -14,6 +14,7 @@ export type Wired = {
   readonly log: Log;
   readonly tell: Tell;
   readonly metrics: Metrics;
+  readonly policy: Policy;
 };
 
 export function wire(environment: Environment): Wired {
@@ -23,11 +24,18 @@ export function wire(environment: Environment): Wired {
     clock: Date.now,
     write: writeLines(1),
   });
+  const { limits, oidc } = environment;
   const place = { ...environment, clock: Date.now };
-  return { place: { ...place, records: openRecords(place) }, log, tell, metrics: cloudWatchMetrics(tell) };
+  return {
+    place: { ...place, records: openRecords(place) },
+    log,
+    tell,
+    metrics: cloudWatchMetrics(tell),
+    policy: { ...policy, limits, oidc },
+  };
 }
 
-/** Where sources may be on AWS, and what may be fetched: nothing of this network. */
+/** Where sources may be on AWS, and what may be fetched: nothing of this network. An installation sets its own limits. */
 export const policy: Policy = {
   source: { allowFile: false, ownRemote: undefined },
   fetch: { allowPrivateHosts: false, maxBytes: 10 * 1024 ** 3 },

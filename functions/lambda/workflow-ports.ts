@@ -1,10 +1,10 @@
 import { v7 } from 'uuid';
 import type { WorkflowPorts } from '../ports/ports.ts';
 import { lazily } from './lazily.ts';
-import { basePorts, policy, type Wired } from './wire.ts';
+import { basePorts, type Wired } from './wire.ts';
 
 export function workflowPorts(wired: Wired): WorkflowPorts {
-  const { place } = wired;
+  const { place, policy } = wired;
   return {
     ...basePorts(wired),
     newId: v7,

@@ -22,6 +22,7 @@ import {
   adminTokenSecret,
   buildProjectName,
   buildRoleName,
+  jobMachineName,
   secretName,
   stateMachineName,
   webhookSecretSecret,
@@ -125,6 +126,7 @@ export function installedParts(installed: () => Installed): void {
           SLUICE_TABLE: variables['SLUICE_TABLE'],
           SLUICE_BUCKET: variables['SLUICE_BUCKET'],
           SLUICE_STATE_MACHINE_ARN: arn('states', `stateMachine:${stateMachineName(prefix)}`),
+          SLUICE_JOB_MACHINE_ARN: arn('states', `stateMachine:${jobMachineName(prefix)}`),
         },
       },
     });
@@ -169,7 +171,7 @@ export function installedParts(installed: () => Installed): void {
       type: 'S3',
       buildspec: expect.stringContaining('node "$SLUICE_AGENT" export'),
     });
-    expect(project?.environment?.privilegedMode ?? false).toBe(kind === 'image');
+    expect(project?.environment?.privilegedMode ?? false).toBe(kind === 'image' || kind === 'check');
     expect(environmentOf(project)).toMatchObject({
       SLUICE_AGENT: 'agent.mjs',
       SLUICE_PREFIX: prefix,
@@ -198,10 +200,9 @@ export function installedParts(installed: () => Installed): void {
     expect(bucket?.LifecycleConfiguration.Rules).toContainEqual(
       expect.objectContaining({ Prefix: 'uploads/', ExpirationInDays: 7 }),
     );
-    expect(await of('AWS::StepFunctions::StateMachine')).toMatchObject([
-      // A task token in a log would let its reader answer for us.
-      { TracingConfiguration: { Enabled: true }, LoggingConfiguration: { IncludeExecutionData: false } },
-    ]);
+    // A task token in a log would let its reader answer for us.
+    const quiet = { TracingConfiguration: { Enabled: true }, LoggingConfiguration: { IncludeExecutionData: false } };
+    expect(await of('AWS::StepFunctions::StateMachine')).toMatchObject([quiet, quiet]);
     const queued = (await of('AWS::Lambda::Function')).filter(({ DeadLetterConfig }) => DeadLetterConfig);
     const names = queuedNames.map((name) => functionName(prefix, name));
     expect(new Set(queued.map(({ FunctionName }) => FunctionName))).toEqual(new Set(names));

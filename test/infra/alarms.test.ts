@@ -36,7 +36,7 @@ const watched = ({ MetricName, Metrics = [] }: AlarmProperties) =>
 describe('the alarms', () => {
   it('are those that the operator is promised, and look at these metrics', () => {
     expect(Object.fromEntries(alarms().map((one) => [one.AlarmName, watched(one)]))).toEqual({
-      'team-executions-failed': ['ExecutionsFailed'],
+      'team-executions-failed': ['ExecutionsFailed', 'ExecutionsFailed'],
       'team-reconcile-findings': ['ReconcileFindings'],
       'team-reconcile-stopped': ['Invocations'],
       'team-oldest-queued': ['OldestQueuedSeconds'],
@@ -67,7 +67,7 @@ describe('the alarms', () => {
 
   it('that add metrics up count one that is silent as nothing, or its silence would hide the other', () => {
     const sums = alarms().flatMap(({ Metrics = [] }) => Metrics.flatMap(({ Expression }) => Expression ?? []));
-    expect(sums).toHaveLength(2);
+    expect(sums).toHaveLength(3);
     for (const sum of sums) expect(sum).toMatch(/^FILL\(\w+, 0\)( \+ FILL\(\w+, 0\))+$/);
   });
 

@@ -25,6 +25,8 @@ describe('the configuration', () => {
         buildKitImage: undefined,
         sbomScanner: undefined,
       },
+      limits: {},
+      oidc: undefined,
       accessLogBucket: undefined,
       clusters: [],
     });
@@ -59,6 +61,18 @@ describe('the configuration', () => {
       { domain: { name: 'a.example.com', hostedZone: { id: 'example.com', name: 'example.com' } } },
       'domain.hostedZone.id: expected',
     ],
+    ['no size for an object', { limits: { objectBytes: 0 } }, 'limits.objectBytes: expected a whole number from 1'],
+    [
+      'objects that no step can verify in its time',
+      { limits: { objectBytes: 11 * 1024 ** 3 } },
+      'limits.objectBytes: expected',
+    ],
+    [
+      'an issuer without TLS',
+      { oidc: { issuer: 'http://ci.example.com', audience: 'sluice' } },
+      'oidc.issuer: expected an https URL',
+    ],
+    ['an audience of blanks', { oidc: { issuer: 'https://ci.example.com', audience: ' ' } }, 'oidc.audience: expected'],
     ['too short a queue', { builds: { queuedMinutes: 4 } }, 'builds.queuedMinutes: expected'],
     ['no builds at all', { builds: { concurrent: 0 } }, 'builds.concurrent: expected'],
     [

@@ -4,6 +4,7 @@ import {
   buildLogGroup,
   buildProjectName,
   buildPolicyName,
+  jobMachineName,
   parameterName,
   stateMachineName,
 } from '../../functions/runtime/aws-names.ts';
@@ -69,6 +70,10 @@ describe('the bucket', () => {
       expect.objectContaining({ AbortIncompleteMultipartUpload: { DaysAfterInitiation: 7 } }),
     );
     expect(Rules).toContainEqual(expect.objectContaining({ NoncurrentVersionExpiration: { NoncurrentDays: 30 } }));
+    // A finished upload is deleted when it is a blob: it need not be kept twice.
+    expect(Rules).toContainEqual(
+      expect.objectContaining({ Prefix: 'uploads/', NoncurrentVersionExpiration: { NoncurrentDays: 1 } }),
+    );
     const expiring = Rules.filter((rule) => 'ExpirationInDays' in rule);
     expect(expiring.map(({ Prefix }) => Prefix)).toEqual(['uploads/']);
   });
@@ -139,6 +144,7 @@ describe('the functions', () => {
       expect(Object.keys(Variables).sort()).toEqual([
         'LOG_LEVEL',
         'SLUICE_BUCKET',
+        'SLUICE_JOB_MACHINE_ARN',
         'SLUICE_PREFIX',
         'SLUICE_STATE_MACHINE_ARN',
         'SLUICE_TABLE',
@@ -146,6 +152,9 @@ describe('the functions', () => {
       ]);
       expect(flat(Variables['SLUICE_STATE_MACHINE_ARN'])).toMatch(
         new RegExp(`:stateMachine:${stateMachineName('sluice')}$`),
+      );
+      expect(flat(Variables['SLUICE_JOB_MACHINE_ARN'])).toMatch(
+        new RegExp(`:stateMachine:${jobMachineName('sluice')}$`),
       );
     },
   );
@@ -156,7 +165,7 @@ describe('the functions', () => {
     );
     expect(seconds).toEqual({
       'api.handler': 29,
-      'workflow.handler': 120,
+      'workflow.handler': 600,
       'events.handler': 60,
       'reconcile.handler': 300,
     });
@@ -268,7 +277,7 @@ describe('the API', () => {
 describe('the build projects', () => {
   const of = (kind: string) => named('AWS::CodeBuild::Project', `Builds${kind}`);
 
-  it('are one a kind, and only the one that makes images is privileged', () => {
+  it('are one a kind, and only those that make images or run them are privileged', () => {
     const projects = buildKinds.map((kind) => of(kind));
     expect(projects.map(({ Name }) => Name)).toEqual(buildKinds.map((kind) => buildProjectName('sluice', kind)));
     const privileged = projects.map(({ Environment }) => (Environment as { PrivilegedMode: boolean }).PrivilegedMode);
@@ -277,6 +286,8 @@ describe('the build projects', () => {
       bundle: false,
       fetch: false,
       registry: false,
+      import: false,
+      check: true,
     });
   });
 
@@ -326,13 +337,14 @@ describe('the build projects', () => {
     const intel = (size: string) =>
       `LINUX_CONTAINER BUILD_GENERAL1_${size} aws/codebuild/amazonlinux-x86_64-standard:6.0`;
     const arm = (size: string) => `ARM_CONTAINER BUILD_GENERAL1_${size} aws/codebuild/amazonlinux-aarch64-standard:4.0`;
-    expect(machines(template)).toEqual([intel('MEDIUM'), intel('SMALL'), intel('SMALL'), intel('SMALL')]);
+    const small = (of: (size: string) => string) => [of('SMALL'), of('SMALL'), of('SMALL')];
+    expect(machines(template)).toEqual([intel('MEDIUM'), intel('SMALL'), ...small(intel), intel('MEDIUM')]);
     const other = templateOf({ builds: { architecture: 'arm64', imageSize: 'large', bundleSize: 'medium' } });
-    expect(machines(other)).toEqual([arm('LARGE'), arm('MEDIUM'), arm('SMALL'), arm('SMALL')]);
+    expect(machines(other)).toEqual([arm('LARGE'), arm('MEDIUM'), ...small(arm), arm('LARGE')]);
   });
 
   it('are in no network unless they are told, and then in one that lets nothing in', () => {
-    expect(buildKinds.map((kind) => of(kind)['VpcConfig'])).toEqual([undefined, undefined, undefined, undefined]);
+    expect(buildKinds.filter((kind) => of(kind)['VpcConfig'] !== undefined)).toEqual([]);
     const inside = templateOf({
       builds: { vpc: { id: 'vpc-0a1b2c3d', subnetIds: ['subnet-0a1b2c3d', 'subnet-1a1b2c3d'] } },
     });
@@ -438,7 +450,7 @@ describe('the stack', () => {
 
   it('keeps every log for as long as it is told and no longer', () => {
     const groups = resourcesOf(templateOf({ logDays: 7 }), 'AWS::Logs::LogGroup');
-    expect(groups).toHaveLength(10);
+    expect(groups).toHaveLength(13);
     for (const [, { Properties }] of groups) expect(Properties['RetentionInDays']).toBe(7);
   });
 
@@ -453,7 +465,14 @@ describe('the stack', () => {
     const outputs = template.toJSON()['Outputs'] as Record<string, { Value: unknown; Description: string }>;
     const told = Object.fromEntries(Object.entries(outputs).map(([name, { Value }]) => [name, flat(Value)]));
     expect(Object.keys(told)).toEqual(
-      expect.arrayContaining(['ApiUrl', 'WebhookUrl', 'AdminTokenCommand', 'WebhookSecretCommand', 'StateMachineArn']),
+      expect.arrayContaining([
+        'ApiUrl',
+        'WebhookUrl',
+        'AdminTokenCommand',
+        'WebhookSecretCommand',
+        'StateMachineArn',
+        'JobMachineArn',
+      ]),
     );
     expect(told['WebhookUrl']).toBe(`${told['ApiUrl']}/webhooks/github`);
     expect(told['AdminTokenCommand']).toBe(

@@ -42,7 +42,7 @@ describe('the role of an app’s builds', () => {
     expect(flat((Properties['ManagedPolicyArns'] as unknown[])[0])).toMatch(/:policy\/team-build$/);
   });
 
-  it('is trusted by CodeBuild for the four projects of its installation, and by nobody else', () => {
+  it('is trusted by CodeBuild for the projects of its installation, and by nobody else', () => {
     const { Principal, Action, Condition, Effect } = trustOf(roleOf({ app: 'web' }));
     expect({ Principal, Action, Effect }).toEqual({
       Principal: { Service: 'codebuild.amazonaws.com' },
@@ -52,7 +52,7 @@ describe('the role of an app’s builds', () => {
     const equals = Condition?.['StringEquals'] as { 'aws:SourceAccount': string; 'aws:SourceArn': unknown[] };
     expect(equals['aws:SourceAccount']).toBe('111122223333');
     expect(equals['aws:SourceArn'].map(flat)).toEqual(
-      ['image', 'bundle', 'fetch', 'registry'].map(
+      ['image', 'bundle', 'fetch', 'registry', 'import', 'check'].map(
         (kind) => `arn:<AWS::Partition>:codebuild:eu-central-1:111122223333:project/sluice-build-${kind}`,
       ),
     );

@@ -36,6 +36,25 @@ const exceptions: Readonly<Record<string, { readonly actions: readonly string[];
     actions: ['s3:ListBucket'],
     because: 'https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html (Permissions)',
   },
+  's3:HeadObject': {
+    actions: ['s3:GetObject'],
+    because: 'https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html (Permissions)',
+  },
+  's3:ListObjectsV2': {
+    actions: ['s3:ListBucket'],
+    because: 'https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html (Permissions)',
+  },
+  ...multipart('s3:PutObject', 'CreateMultipartUpload', 'UploadPart', 'CompleteMultipartUpload'),
+  ...multipart('s3:ListMultipartUploadParts', 'ListParts'),
+  ...multipart('s3:ListBucketMultipartUploads', 'ListMultipartUploads'),
+  's3:CopyObject': {
+    actions: ['s3:GetObject', 's3:PutObject'],
+    because: 'https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html (Permissions)',
+  },
+  's3:UploadPartCopy': {
+    actions: ['s3:GetObject', 's3:PutObject'],
+    because: 'https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html (Permissions)',
+  },
   's3:CreateSession': {
     actions: [],
     because: 'in every S3 client; called for directory buckets, whose names end in --x-s3, and ours is none',
@@ -45,6 +64,11 @@ const exceptions: Readonly<Record<string, { readonly actions: readonly string[];
     because: 'in every DynamoDB client; called where endpoint discovery is switched on, which it is not by default',
   },
 };
+
+function multipart(action: string, ...calls: readonly string[]) {
+  const because = 'https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions';
+  return Object.fromEntries(calls.map((call) => [`s3:${call}`, { actions: [action], because }]));
+}
 
 function callsOf({ outputs }: Metafile): readonly string[] {
   const calls = Object.values(outputs)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { App, Stack } from 'aws-cdk-lib';
-import { arnsOf } from '../../infra/arns.ts';
+import { arnsOf, buildKinds } from '../../infra/arns.ts';
 import { buildGrants } from '../../infra/build-permissions.ts';
 import { functionGrants, functionNames, type Grant } from '../../infra/permissions.ts';
 import { workflowGrants } from '../../infra/workflow-permissions.ts';
@@ -11,7 +11,8 @@ const [table, bucket] = ['arn:aws:dynamodb:eu-central-1:111111111111:table/recor
 const arns = arnsOf(stack, { prefix: 'sluice', table, bucket });
 const tables: Readonly<Record<string, readonly Grant[]>> = {
   ...Object.fromEntries(functionNames.map((name) => [name, functionGrants(name, arns)])),
-  'the state machine': workflowGrants(arns),
+  'the state machine': workflowGrants('deploy', arns),
+  'the state machine of jobs': workflowGrants('job', arns),
   'every build': buildGrants(arns, 'arn:aws:s3:::assets'),
 };
 const everything = Object.entries(tables).flatMap(([who, grants]) => grants.map((grant) => ({ who, grant })));
@@ -75,8 +76,11 @@ describe('the table of permissions', () => {
 describe('who may', () => {
   const whoMay = (action: string) => Object.keys(tables).filter((who) => told(who, action).length > 0);
 
-  it('read a secret: the API its own two, and nobody that of an app', () => {
-    expect(whoMay('secretsmanager:GetSecretValue')).toEqual(['api']);
+  it('read a secret: the API its own two, the steps those by which hooks are signed, and nobody a deploy key', () => {
+    expect(whoMay('secretsmanager:GetSecretValue')).toEqual(['api', 'workflow']);
+    expect(told('workflow', 'secretsmanager:GetSecretValue')).toEqual([
+      'arn:<AWS::Partition>:secretsmanager:eu-central-1:111111111111:secret:sluice/apps/*/secret/*',
+    ]);
     expect(told('api', 'secretsmanager:GetSecretValue')).toEqual(
       ['admin-token', 'webhook-secret'].map(
         (name) => `arn:<AWS::Partition>:secretsmanager:eu-central-1:111111111111:secret:sluice/control/${name}-??????`,
@@ -111,28 +115,53 @@ describe('who may', () => {
     ]);
   });
 
-  it('pass a role: the steps those of tasks to tasks, the state machine those of builds to builds', () => {
-    expect(whoMay('iam:PassRole')).toEqual(['workflow', 'the state machine']);
+  it('pass a role: the steps those of tasks to tasks, the state machines those of builds to builds', () => {
+    expect(whoMay('iam:PassRole')).toEqual(['workflow', 'the state machine', 'the state machine of jobs']);
     expect(told('workflow', 'iam:PassRole')).toEqual([
       'arn:<AWS::Partition>:iam::111111111111:role/sluice/task/* when {"StringEquals":{"iam:PassedToService":"ecs-tasks.amazonaws.com"}}',
     ]);
-    expect(told('the state machine', 'iam:PassRole')).toEqual([
-      'arn:<AWS::Partition>:iam::111111111111:role/sluice/build/* when {"StringEquals":{"iam:PassedToService":"codebuild.amazonaws.com"}}',
-    ]);
+    for (const machine of ['the state machine', 'the state machine of jobs'])
+      expect(told(machine, 'iam:PassRole')).toEqual([
+        'arn:<AWS::Partition>:iam::111111111111:role/sluice/build/* when {"StringEquals":{"iam:PassedToService":"codebuild.amazonaws.com"}}',
+      ]);
   });
 
-  it('start a build: the state machine, with the commands of its project and no others', () => {
-    expect(whoMay('codebuild:StartBuild')).toEqual(['the state machine']);
-    const started = told('the state machine', 'codebuild:StartBuild');
-    expect(started).toHaveLength(4);
+  it('start a build: the state machines, each its own kinds, with the commands of its project and no others', () => {
+    expect(whoMay('codebuild:StartBuild')).toEqual(['the state machine', 'the state machine of jobs']);
+    const checks = told('the state machine of jobs', 'codebuild:StartBuild');
+    expect(checks).toHaveLength(1);
+    expect(checks[0]).toContain(':project/sluice-build-check when');
+    const started = [...told('the state machine', 'codebuild:StartBuild'), ...checks];
+    expect(new Set(started).size).toBe(buildKinds.length);
     for (const one of started) {
       expect(one).toMatch(/:project\/sluice-build-\w+ when \{"Null":\{"codebuild:source\.buildspec":"true"\}\}$/);
     }
   });
 
-  it('read an artifact: none of the functions, which name it by its digest only', () => {
-    expect(whoMay('s3:GetObject')).toEqual(['every build']);
+  it('read and store a blob: the API and the steps, where blobs and uploads are and nowhere else', () => {
+    expect(whoMay('s3:GetObject')).toEqual(['api', 'workflow', 'every build']);
     expect(told('every build', 's3:GetObject')).toEqual(['arn:aws:s3:::assets/sluice-control-plane/*']);
+    expect(whoMay('s3:PutObject')).toEqual(['api', 'workflow']);
+    const places = ['arn:aws:s3:::artifacts/blobs/sha256/*', 'arn:aws:s3:::artifacts/uploads/*'];
+    for (const who of ['api', 'workflow'])
+      for (const action of ['s3:GetObject', 's3:PutObject']) expect(told(who, action)).toEqual(places);
+  });
+
+  it('remove a blob: the steps, which prune; the API only what was uploaded and is none yet', () => {
+    expect(whoMay('s3:DeleteObject')).toEqual(['api', 'workflow']);
+    expect(told('api', 's3:DeleteObject')).toEqual(['arn:aws:s3:::artifacts/uploads/*']);
+    expect(told('workflow', 's3:DeleteObject')).toContain('arn:aws:s3:::artifacts/blobs/sha256/*');
+    expect(whoMay('ecr:BatchDeleteImage')).toEqual(['workflow']);
+    expect(told('workflow', 'ecr:BatchDeleteImage')).toEqual([
+      'arn:<AWS::Partition>:ecr:eu-central-1:111111111111:repository/sluice/*',
+    ]);
+  });
+
+  it('start a job: whoever asks for one or goes on with one, and stop none', () => {
+    const machine = 'arn:<AWS::Partition>:states:eu-central-1:111111111111:stateMachine:sluice-jobs';
+    const starting = functionNames.filter((name) => told(name, 'states:StartExecution').includes(machine));
+    expect(starting).toEqual(['api', 'workflow', 'reconcile']);
+    expect(told('reconcile', 'states:StopExecution').join()).not.toContain('sluice-jobs');
   });
 
   it('read what a service logs: the API, under the path of tasks', () => {
@@ -155,9 +184,12 @@ describe('the roles of the template', () => {
     expect(role(`Functions${name}Role`).Properties['ManagedPolicyArns']).toBeUndefined();
   });
 
-  it('let the state machine do what the table says', () => {
-    expect(statementsOf(role('DeployRole')).map(text)).toEqual(
-      workflowGrants(arns).map(({ actions, conditions }) => JSON.stringify([[...actions], conditions])),
+  it.each([
+    ['deploy', 'DeployRole'],
+    ['job', 'JobsRole'],
+  ] as const)('let the state machine %s do what the table says', (machine, start) => {
+    expect(statementsOf(role(start)).map(text)).toEqual(
+      workflowGrants(machine, arns).map(({ actions, conditions }) => JSON.stringify([[...actions], conditions])),
     );
   });
 
@@ -182,6 +214,7 @@ describe('the roles of the template', () => {
       'lambda.amazonaws.com',
       'lambda.amazonaws.com',
       'lambda.amazonaws.com',
+      'states.amazonaws.com',
       'states.amazonaws.com',
     ]);
     template.resourceCountIs('AWS::IAM::Policy', 0);

@@ -15,6 +15,7 @@ import { writeObjects } from '../../functions/aws/objects.ts';
 import { parseEnvironment } from '../../functions/lambda/environment.ts';
 import { parseEvent } from '../../functions/lambda/parse-event.ts';
 import { policy } from '../../functions/lambda/wire.ts';
+import { defaultLimits, defaultOidc } from '../../functions/ports/limits.ts';
 import { knownHostsKey } from '../../functions/runtime/aws-names.ts';
 import { buildKinds } from '../../infra/arns.ts';
 import { ExampleStack } from '../../infra/example-stack.ts';
@@ -85,8 +86,9 @@ describe('what AWS itself is to do', () => {
     };
     const ofEvents = Statement.find(({ Action }) => Action.includes('events:PutRule'));
     expect(ofEvents?.Action).toEqual(['events:PutTargets', 'events:PutRule', 'events:DescribeRule']);
-    for (const action of ofEvents?.Action ?? [])
-      expect(allowed(role(control, 'DeployRole'), { action, resource: text(ofEvents?.Resource) })).toBe(true);
+    for (const machine of ['DeployRole', 'JobsRole'])
+      for (const action of ofEvents?.Action ?? [])
+        expect(allowed(role(control, machine), { action, resource: text(ofEvents?.Resource) })).toBe(true);
   });
 
   it('CodeBuild reads the agent and asks of its bucket, as its document lists it', () => {
@@ -197,7 +199,21 @@ describe('the environment', () => {
     expect(parseEnvironment(resolved)).toMatchObject({
       prefix: 'sluice',
       stateMachineArn: arn('states', 'stateMachine:sluice-deploy'),
+      jobMachineArn: arn('states', 'stateMachine:sluice-jobs'),
+      limits: defaultLimits,
+      oidc: defaultOidc,
     });
+  });
+
+  it('has the limits and the issuer that the configuration sets, as the code takes them', () => {
+    const limits = { objectBytes: 1, buildBytes: 2, buildObjects: 3, appBytes: 4, requestsPerMinute: 5 };
+    const oidc = { issuer: 'https://ci.example.com', audience: 'deploys' };
+    const { Variables } = resourceOf(templateOf({ ...place, limits, oidc }), 'AWS::Lambda::Function', 'FunctionsApi')
+      .Properties['Environment'] as { Variables: Readonly<Record<string, string>> };
+    const needed = { SLUICE_TABLE: 'table', SLUICE_BUCKET: 'bucket', SLUICE_PREFIX: 'sluice' };
+    const machine = arn('states', 'stateMachine:sluice-deploy');
+    const machines = { SLUICE_STATE_MACHINE_ARN: machine, SLUICE_JOB_MACHINE_ARN: machine };
+    expect(parseEnvironment({ ...Variables, ...needed, ...machines })).toMatchObject({ limits, oidc });
   });
 
   const agent = read('buildspecs/aws-agent.ts');
@@ -209,15 +225,15 @@ describe('the environment', () => {
     return new Map(Environment.EnvironmentVariables.map(({ Name, Value }) => [Name, text(Value)]));
   };
   /** What the definition adds for each build. */
-  const overridden = [...read('functions/workflow/deploy.asl.json').matchAll(/"Name": "(SLUICE_\w+)"/g)].map(
-    ([, name]) => name,
-  );
+  const overriddenBy = (machine: string) =>
+    [...read(`functions/workflow/${machine}.asl.json`).matchAll(/"Name": "(SLUICE_\w+)"/g)].map(([, name]) => name);
 
   it.each(buildKinds)('of a build of %s is what the agent and its buildspec ask for, and no more', (kind) => {
     const asked = [...read(`buildspecs/${kind}.yml`).matchAll(/\$(SLUICE_\w+)/g)].map(([, name]) => name);
     const made = ['SLUICE_RESULT', 'SLUICE_REASON'];
     const wanted = new Set([...needed, ...asked].filter((name) => !made.includes(name ?? '')));
     expect(needed.length).toBeGreaterThan(4);
+    const overridden = overriddenBy(kind === 'check' ? 'job' : 'deploy');
     expect(new Set([...given(kind).keys(), ...overridden])).toEqual(wanted);
     expect(given(kind).get('SLUICE_REGISTRY')).toBe(`${place.account}.dkr.ecr.${place.region}.<AWS::URLSuffix>`);
   });
@@ -235,13 +251,15 @@ describe('an app’s stack', () => {
 
   it('makes the role that the definition starts builds as, and that may be passed on and assumed', () => {
     const { Path, RoleName, ManagedPolicyArns } = builds().Properties;
-    const { DefinitionSubstitutions } = resourceOf(control, 'AWS::StepFunctions::StateMachine').Properties as {
+    const { DefinitionSubstitutions } = resourceOf(control, 'AWS::StepFunctions::StateMachine', 'Deploy')
+      .Properties as {
       DefinitionSubstitutions: { BuildRolePrefix: unknown };
     };
     const started = `${text(DefinitionSubstitutions.BuildRolePrefix)}hello-image`;
     expect(started).toBe(`arn:aws:iam::${place.account}:role${String(Path)}${String(RoleName)}`);
     const context = { 'iam:PassedToService': 'codebuild.amazonaws.com' };
-    expect(allowed(role(control, 'DeployRole'), { action: 'iam:PassRole', resource: started, context })).toBe(true);
+    for (const machine of ['DeployRole', 'JobsRole'])
+      expect(allowed(role(control, machine), { action: 'iam:PassRole', resource: started, context })).toBe(true);
     const [, every] = resourcesOf(control, 'AWS::IAM::ManagedPolicy')[0] ?? [];
     expect((ManagedPolicyArns as unknown[]).map(text)).toEqual([
       `arn:aws:iam::${place.account}:policy/${String(propertiesOf(every)['ManagedPolicyName'])}`,

@@ -13,11 +13,15 @@ import released from './released-calls.json' with { type: 'json' };
 import { code, flat, outFolder, resourceOf, resourcesOf, templateOf } from './stand-in.ts';
 
 const template = templateOf();
-const machine = resourceOf(template, 'AWS::StepFunctions::StateMachine').Properties as {
+type Machine = {
   readonly DefinitionString: string;
   readonly DefinitionSubstitutions: Readonly<Record<string, unknown>>;
   readonly [name: string]: unknown;
 };
+const machineOf = (made: Template, start: string) =>
+  resourceOf(made, 'AWS::StepFunctions::StateMachine', start).Properties as Machine;
+const machine = machineOf(template, 'Deploy');
+const jobs = machineOf(template, 'Jobs');
 
 type State = {
   readonly Parameters?: { readonly Payload?: Readonly<Record<string, unknown>> };
@@ -61,13 +65,21 @@ describe('the state machine', () => {
     );
   });
 
-  it('is Standard, traced, and logged without what its states say, which holds task tokens', () => {
-    expect(machine).toMatchObject({
-      StateMachineName: 'sluice-deploy',
+  it.each([
+    ['sluice-deploy', machine],
+    ['sluice-jobs', jobs],
+  ])('%s is Standard, traced, and logged without what its states say, which holds task tokens', (name, made) => {
+    expect(made).toMatchObject({
+      StateMachineName: name,
       StateMachineType: 'STANDARD',
       TracingConfiguration: { Enabled: true },
       LoggingConfiguration: { Level: 'ALL', IncludeExecutionData: false },
     });
+  });
+
+  it('of jobs runs the same function, and builds in the same projects as the same roles', () => {
+    expect(jobs.DefinitionSubstitutions).toEqual(machine.DefinitionSubstitutions);
+    expect(jobs.DefinitionString).not.toBe(machine.DefinitionString);
   });
 });
 
@@ -92,24 +104,26 @@ describe('an upgrade', () => {
     expect(ids(upgraded, 'AWS::Lambda::Alias')).toEqual(ids(template, 'AWS::Lambda::Alias'));
   });
 
-  it('leaves the definition as it is, so that whoever runs by the old one and by the new call the same alias', () => {
-    expect(resourceOf(upgraded, 'AWS::StepFunctions::StateMachine').Properties).toEqual(machine);
-    expect(JSON.stringify(machine)).not.toMatch(/CurrentVersion/);
+  it('leaves the definitions as they are, so that whoever runs by an old one and by the new call the same alias', () => {
+    expect(machineOf(upgraded, 'Deploy')).toEqual(machine);
+    expect(machineOf(upgraded, 'Jobs')).toEqual(jobs);
+    expect(JSON.stringify([machine, jobs])).not.toMatch(/CurrentVersion/);
   });
 
-  it('turns the alias before the definition asks it for what is new', () => {
-    const { DependsOn = [] } = resourceOf(template, 'AWS::StepFunctions::StateMachine');
+  it.each(['Deploy', 'Jobs'])('turns the alias before the definition of %s asks it for what is new', (start) => {
+    const { DependsOn = [] } = resourceOf(template, 'AWS::StepFunctions::StateMachine', start);
     const [alias = ''] = ids(template, 'AWS::Lambda::Alias').filter((id) => id.startsWith('FunctionsWorkflow'));
     expect(DependsOn).toContain(alias);
   });
 
   /** CloudFormation replaces what has another id, and a kept table or bucket would be left behind with everything in it. */
-  it('never makes the table, the bucket, the state machine or the API anew', () => {
+  it('never makes the table, the bucket, a state machine or the API anew', () => {
     const lasting = ['DynamoDB::Table', 'S3::Bucket', 'StepFunctions::StateMachine', 'ApiGatewayV2::Api'];
     expect(lasting.flatMap((type) => ids(template, `AWS::${type}`))).toEqual([
       'Records091F6ECA',
       'Artifacts82DD59A1',
       'Deploy7B206E61',
+      'JobsDF1CC2D4',
       'ApiHttp17514DA7',
     ]);
   });
@@ -128,10 +142,11 @@ describe('an upgrade', () => {
     await expect(runStep({} as WorkflowPorts, { step: 'gone' })).rejects.toThrow(/step that does not exist/);
   });
 
-  it('writes down every call of the definition, for the upgrades to come', () => {
-    const { States } = JSON.parse(machine.DefinitionString) as { States: Readonly<Record<string, State>> };
-    const calls = [...new Set(callsOf(States))];
-    expect(calls.length).toBeGreaterThan(10);
+  it('writes down every call of the definitions, for the upgrades to come', () => {
+    const statesOf = ({ DefinitionString }: Machine) =>
+      (JSON.parse(DefinitionString) as { States: Readonly<Record<string, State>> }).States;
+    const calls = [...new Set([machine, jobs].flatMap((one) => callsOf(statesOf(one))))];
+    expect(calls.length).toBeGreaterThan(12);
     expect(calls.filter((call) => !released.includes(call))).toEqual([]);
   });
 });

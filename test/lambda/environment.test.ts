@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseEnvironment } from '../../functions/lambda/environment.ts';
+import { defaultLimits, defaultOidc } from '../../functions/ports/limits.ts';
 
 const whole = {
   SLUICE_PREFIX: 'sluice',
@@ -19,6 +20,8 @@ describe('the environment of a function', () => {
       jobMachineArn: 'arn:aws:states:eu-central-1:123456789012:stateMachine:sluice-jobs',
       logLevel: 'info',
       version: 'unknown',
+      limits: defaultLimits,
+      oidc: defaultOidc,
     });
     expect(parseEnvironment({ ...whole, LOG_LEVEL: 'debug', SLUICE_VERSION: '1.2.3' })).toMatchObject({
       logLevel: 'debug',
@@ -26,6 +29,22 @@ describe('the environment of a function', () => {
     });
     const china = 'arn:aws-cn:states:cn-north-1:123456789012:stateMachine:sluice-deploy';
     expect(parseEnvironment({ ...whole, SLUICE_STATE_MACHINE_ARN: china }).stateMachineArn).toBe(china);
+  });
+
+  it('has the limits and the issuer that the stack sets, and the defaults for the rest', () => {
+    const set = {
+      SLUICE_MAX_OBJECT_BYTES: '1073741824',
+      SLUICE_RATE_PER_MINUTE: '60',
+      SLUICE_OIDC_ISSUER: 'https://ci.example.com',
+    };
+    expect(parseEnvironment({ ...whole, ...set })).toMatchObject({
+      limits: { ...defaultLimits, objectBytes: 1024 ** 3, requestsPerMinute: 60 },
+      oidc: { issuer: 'https://ci.example.com', audience: 'sluice' },
+    });
+    for (const wrong of ['0', '-1', '1e3', '1.5', 'many'])
+      expect(() => parseEnvironment({ ...whole, SLUICE_MAX_APP_BYTES: wrong })).toThrow(
+        'SLUICE_MAX_APP_BYTES: expected a whole number of at least 1',
+      );
   });
 
   it('names every variable that is missing or wrong, and what was expected there', () => {

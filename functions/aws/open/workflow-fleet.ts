@@ -12,7 +12,7 @@ export function openWorkflowFleet({ records, prefix, bucket, clock }: PlaceWithR
     ecs: new ECSClient(slowCalls),
     loadBalancing: new ElasticLoadBalancingV2Client(slowCalls),
     secretReference: secretReferences({ client: new SecretsManagerClient(quickCalls), prefix }),
-    registry: async () => new (await import('@aws-sdk/client-ecr')).ECRClient(slowCalls),
+    registry: async () => (await import('./registry.ts')).openRegistry(),
     records,
     prefix,
     bucket,
