@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import type { CheckSpec } from '../../functions/builds/spec.ts';
 import { Problem } from '../../functions/runtime/errors.ts';
 import { appEnvironment } from './app-environment.ts';
@@ -43,6 +44,13 @@ function variablesOf({ spec }: Outside, { name, artifact }: CheckSpec): Environm
 }
 
 function failureOf(name: string, status: string, lines: readonly string[]): string {
-  const last = lines.findLast((line) => line.trim() !== '')?.trim();
+  const last = lines.map(plain).findLast((line) => line !== '');
   return `The check ${name} ended with ${status}${last === undefined ? '' : `: ${last.slice(0, 500).toWellFormed()}`}`;
+}
+
+/** Without colours and what else a terminal would obey: it goes into a sentence. */
+function plain(line: string): string {
+  return stripVTControlCharacters(line)
+    .replaceAll(/\p{Cc}/gu, ' ')
+    .trim();
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { artifactResultSchema } from '../../functions/builds/spec.ts';
+import { artifactResultSchema, checkResultSchema } from '../../functions/builds/spec.ts';
 import type { Builder, BuildObservation, BuildRequest, LogLine } from '../../functions/ports/builder.ts';
 import * as v from 'valibot';
 
@@ -7,6 +7,8 @@ export type BuilderUnderTest = {
   readonly builder: Builder;
   /** A bundle build of a small source whose command this is. */
   readonly bundle: (command: string, options?: { timeoutSeconds?: number }) => BuildRequest;
+  /** A check of a committed bundle of one file, `app.txt`, whose command this is. */
+  readonly check: (command: string, options?: { timeoutSeconds?: number }) => BuildRequest;
   readonly close: () => Promise<void>;
 };
 
@@ -127,6 +129,38 @@ export function builderSuite(name: string, make: () => Promise<BuilderUnderTest>
       await given.builder.start(request);
       const end = await ended(request.spec.buildId);
       expect(end).toMatchObject({ status: 'timed_out', reason: 'The build took longer than its limit of 1 s' });
+    });
+
+    it('ends a check that passes with a result that says so, and names no artifact', async () => {
+      const request = given.check('cat app.txt');
+      await given.builder.start(request);
+      const end = await ended(request.spec.buildId);
+      expect(end).toMatchObject({ status: 'succeeded', reason: '' });
+      const result = v.parse(checkResultSchema, JSON.parse(end.exported['SLUICE_RESULT'] ?? ''));
+      expect(result.phases.map((phase) => phase.name)).toEqual(['fetch', 'check']);
+      expect((await logOf(request.spec.buildId)).map((line) => line.text)).toContain('what is checked');
+    });
+
+    it('ends a check that does not pass as failed, with its last words and without a result', async () => {
+      const request = given.check('echo "line 7 is too long"; exit 3');
+      await given.builder.start(request);
+      const end = await ended(request.spec.buildId);
+      const reason = 'The check lint ended with 3: line 7 is too long';
+      expect(end).toMatchObject({ status: 'failed', reason });
+      expect(end.exported['SLUICE_RESULT']).toBeUndefined();
+    });
+
+    it('stops a check with all that it started, and ends one that takes too long', async () => {
+      const forever = '(setsid sleep 600 &); trap "" TERM; echo "running now"; while :; do sleep 0.05; done';
+      const stopped = given.check(forever);
+      await given.builder.start(stopped);
+      await untilLogged(stopped.spec.buildId, 'running now');
+      await given.builder.stop(stopped.spec.buildId);
+      expect(await given.builder.observe(stopped.spec.buildId)).toMatchObject({ status: 'stopped' });
+      const late = given.check(forever, { timeoutSeconds: 1 });
+      await given.builder.start(late);
+      const reason = 'The build took longer than its limit of 1 s';
+      expect(await ended(late.spec.buildId)).toMatchObject({ status: 'timed_out', reason });
     });
 
     it('knows nothing of a build never started', async () => {

@@ -2,7 +2,7 @@ import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
 import { CodeBuildClient } from '@aws-sdk/client-codebuild';
 import { codeBuildBuilder } from '../../functions/aws/builder.ts';
 import { slowCalls } from '../../functions/aws/client.ts';
-import { bundleRequest, makeBuilds, makeSource, wholeLog, type Builds } from '../support/builds.ts';
+import { bundleRequest, checkRequests, makeBuilds, makeSource, wholeLog, type Builds } from '../support/builds.ts';
 import { openTestRecords } from '../support/records.ts';
 import { scriptAws, testAwsConfig } from '../support/scripted-aws.ts';
 import { scriptedCodeBuild, scriptedPrefix, type BuildWork } from '../support/scripted-codebuild.ts';
@@ -45,6 +45,7 @@ builderSuite('CodeBuild and CloudWatch Logs, scripted', async () => {
   return {
     builder: codeBuildBuilder(options),
     bundle: (command, limits) => bundleRequest({ repoUrl: source.url }, { command }, limits),
+    check: await checkRequests(builds.data),
     close: async () => {
       await builds.remove();
       await source.remove();

@@ -1,4 +1,4 @@
-import { bundleRequest, makeBuilds, makeSource } from '../support/builds.ts';
+import { bundleRequest, checkRequests, makeBuilds, makeSource } from '../support/builds.ts';
 import { builderSuite } from './builder-suite.ts';
 
 builderSuite('on this machine', async () => {
@@ -7,6 +7,7 @@ builderSuite('on this machine', async () => {
   return {
     builder: builds.builder,
     bundle: (command, options) => bundleRequest({ repoUrl: source.url }, { command }, options),
+    check: await checkRequests(builds.data),
     close: async () => {
       await builds.remove();
       await source.remove();

@@ -3,11 +3,14 @@ import { mkdir, mkdtemp, readdir, realpath, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
+import { packTar } from 'modern-tar';
 import type { BuildSpec, SourceSpec } from '../../functions/builds/spec.ts';
 import type { BuildObservation, BuildRequest, LogLine } from '../../functions/ports/builder.ts';
 import { silentLog } from '../../functions/runtime/log.ts';
 import { toolEnvironment } from '../../local/build-environment.ts';
 import { localBuilder, type LocalBuilder, type LocalBuilderOptions } from '../../local/builder.ts';
+import { committed, tarFile } from './committed.ts';
 import { buildAgent } from '../../scripts/build-agent.ts';
 
 const project = join(import.meta.dirname, '../..');
@@ -100,6 +103,16 @@ export function bundleRequest(
   overrides: Partial<BuildSpec> = {},
 ): BuildRequest {
   return request({ kind: 'bundle', source: sourceSpec(source), bundle: { output: '.', ...bundle } }, overrides);
+}
+
+/** Stores a committed bundle of one file in a data folder; answers with what makes checks of it. */
+export async function checkRequests(data: string) {
+  const bundle = committed();
+  const digest = bundle.add(gzipSync(await packTar([tarFile('app.txt', 'what is checked\n')])));
+  const artifact = { kind: 'bundle', digest, manifest: await bundle.manifest({ kind: 'bundle', digest }) } as const;
+  await bundle.store(data);
+  return (command: string, overrides: Partial<BuildSpec> = {}): BuildRequest =>
+    request({ kind: 'check', check: { name: 'lint', artifact, command } }, overrides);
 }
 
 export function sourceSpec(source: Partial<SourceSpec> & { repoUrl: string }): SourceSpec {
