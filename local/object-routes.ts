@@ -60,12 +60,14 @@ export function objectRoutes(objects: FolderObjects, options: ObjectRoutesOption
   return app;
 }
 
-/** Whether a request brings an object or a part of one, which may take long: no limit but that it goes on. */
+/** Whether a request brings objects or a part of one, which may take long: no limit but that it goes on. */
 export function isTransfer(request: {
   readonly method?: string | undefined;
   readonly url?: string | undefined;
 }): boolean {
-  return request.method === 'PUT' && (request.url?.startsWith('/objects/') ?? false);
+  const { method, url = '' } = request;
+  if (method === 'POST') return /^\/api\/v1\/build\/[^/]+\/upload(?:\?|$)/.test(url);
+  return method === 'PUT' && url.startsWith('/objects/');
 }
 
 /** Bytes of strangers: nothing may take them for a page of ours. */
