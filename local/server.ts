@@ -156,6 +156,7 @@ export async function startServer({ config, log, environment }: ServerOptions): 
     scrape: metrics.scrape,
     fetchJson,
     addressOf: (c) => remoteAddress(c.env),
+    ownUrl: () => url,
     randomBytes: (count) => randomBytes(count),
     closing: closing.signal,
     routes: [objectRoutes(objects, { signingKey, clock, maxBytes: maxArtifactBytes })],

@@ -8,11 +8,15 @@ import { auditRoutes } from './audit.ts';
 import { audited } from './audited.ts';
 import { authenticated } from './authentication.ts';
 import { authorized } from './authorization.ts';
+import { buildObjectRoutes } from './build-objects.ts';
+import { buildWorkRoutes } from './build-work.ts';
 import { buildRoutes } from './builds.ts';
 import { deploymentRoutes } from './deployments.ts';
 import { environmentRoutes } from './environments.ts';
 import { exchangeRoutes } from './exchange.ts';
 import { sleep } from './follow.ts';
+import { jobRoutes } from './jobs.ts';
+import { promotionRoutes } from './promotions.ts';
 import { routingProblem } from './routing-problem.ts';
 import { metricsRoutes, operationRoutes } from './operations.ts';
 import type { ApiOptions, RouteDependencies } from './options.ts';
@@ -41,6 +45,10 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
     .route('/', deploymentRoutes(dependencies))
     .route('/', environmentRoutes(dependencies))
     .route('/', buildRoutes(dependencies))
+    .route('/', buildObjectRoutes(dependencies))
+    .route('/', buildWorkRoutes(dependencies))
+    .route('/', jobRoutes(dependencies))
+    .route('/', promotionRoutes(dependencies))
     .route('/', tokenRoutes(dependencies))
     .route('/', exchangeRoutes(dependencies))
     .route('/', auditRoutes(dependencies))
@@ -75,11 +83,12 @@ function answerProblem(error: Error, c: Context<ApiEnv>): Response {
 }
 
 function routeDependencies(options: ApiOptions): RouteDependencies {
-  const { ports, randomBytes, closing, followEveryMs, fetchJson, sleep: wait = sleep } = options;
+  const { ports, randomBytes, closing, followEveryMs, fetchJson, ownUrl, sleep: wait = sleep } = options;
   const { clock } = ports;
   return {
     ports,
     randomBytes,
+    ...(ownUrl ? { ownUrl } : {}),
     adminTokens: async () => (await options.credentials()).adminTokens,
     wrongToken: wrongTokens({ clock, addressOf: options.addressOf ?? anywhere }),
     ...(fetchJson ? { verifyJob: oidcVerifier({ ...ports.policy.oidc, fetchJson, clock }) } : {}),

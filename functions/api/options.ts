@@ -17,6 +17,8 @@ export type ApiOptions = {
   readonly scrape?: Scrape;
   /** Reads the keys of the issuer whose tokens are exchanged for ours; left out: none are. */
   readonly fetchJson?: FetchJson;
+  /** By what URL this control plane knows itself, where it signs URLs to itself. */
+  readonly ownUrl?: () => string;
   /** Where a request came from; left out: all come from one place. */
   readonly addressOf?: (c: Context) => string;
   /** Fit for cryptography. */
@@ -42,6 +44,7 @@ export type Credentials = {
 export type RouteDependencies = {
   readonly ports: ApiPorts;
   readonly randomBytes: ApiOptions['randomBytes'];
+  readonly ownUrl?: () => string;
   /** Those that are good now: tokens are signed by the first. */
   readonly adminTokens: () => Promise<readonly string[]>;
   readonly wrongToken: WrongToken;

@@ -16,9 +16,9 @@ const without = (issueOf: (text: string) => string | undefined) =>
       (issue) => issueOf(issue.input) ?? 'another value',
     ),
   );
-const id = text(/^[A-Za-z0-9][\w.-]{0,127}$/, 'an id as the API gave it');
+export const idText = text(/^[A-Za-z0-9][\w.-]{0,127}$/, 'an id as the API gave it');
 /** A number of a query, where everything is text. */
-const queryNumber = (min: number, max: number) => {
+export const queryNumber = (min: number, max: number) => {
   const expected = `a whole number from ${min} to ${max}`;
   return v.pipe(
     text(/^\d{1,9}$/, expected),
@@ -29,16 +29,16 @@ const queryNumber = (min: number, max: number) => {
     v.maxValue(max, expected),
   );
 };
-const cursor = text(/^[\x21-\x7e]{1,2000}$/, 'a cursor as the API gave it');
+export const cursorText = text(/^[\x21-\x7e]{1,2000}$/, 'a cursor as the API gave it');
 const object = <const E extends v.ObjectEntries>(entries: E) =>
   v.strictObject(entries, 'an object of the known fields');
 
 export const appPath = v.object({ app: nameSchema });
 export const secretPath = v.object({ app: nameSchema, name: secretNameSchema });
 export const environmentPath = v.object({ app: nameSchema, environment: nameSchema });
-export const idPath = v.object({ id });
+export const idPath = v.object({ id: idText });
 
-const paging = { limit: v.exactOptional(queryNumber(1, 200)), cursor: v.exactOptional(cursor) };
+const paging = { limit: v.exactOptional(queryNumber(1, 200)), cursor: v.exactOptional(cursorText) };
 const following = { wait: v.exactOptional(queryNumber(0, 20)) };
 
 export const noQuery = object({});
@@ -51,8 +51,8 @@ export const deploymentsQuery = object({
   status: v.exactOptional(v.picklist(statuses, `one of ${statuses.join(', ')}`)),
 });
 export const eventsQuery = object({ ...following, after: v.exactOptional(queryNumber(0, 999_999_999)) });
-export const logsQuery = object({ ...following, after: v.exactOptional(cursor) });
-export const targetLogsQuery = object({ ...following, after: v.exactOptional(cursor), target: nameSchema });
+export const logsQuery = object({ ...following, after: v.exactOptional(cursorText) });
+export const targetLogsQuery = object({ ...following, after: v.exactOptional(cursorText), target: nameSchema });
 
 export const secretBody = named('SecretInput', object({ value: v.string('a string') }), [
   { value: 'postgres://web:password@database.internal/web' },
@@ -91,7 +91,7 @@ export const deploymentBody = named(
   ],
 );
 
-export const rollbackBody = named('RollbackInput', object({ to: v.exactOptional(id) }), [
+export const rollbackBody = named('RollbackInput', object({ to: v.exactOptional(idText) }), [
   {},
   { to: '019a9f3e-4b7c-7d11-9a53-3a5e0d6c2b10' },
 ]);

@@ -34,7 +34,9 @@ export async function acceptObjects(
   const taken: NamedEntry[] = [];
   for await (const object of sent) taken.push(await takeObject(ports, build, { object, before: taken }));
   const { stored, declared } = await recallContents(ports.records, id);
-  const fresh = [...new Map(taken.map((entry) => [entry.name, entry])).values()].filter(({ name }) => !stored.has(name));
+  const fresh = [...new Map(taken.map((entry) => [entry.name, entry])).values()].filter(
+    ({ name }) => !stored.has(name),
+  );
   await writeDown(ports, id, {
     kind: 'stored',
     entries: fresh,
@@ -55,11 +57,15 @@ async function takeObject(
   const left = limits.buildBytes - uploaded.bytes - before.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const maxBytes = Math.min(limits.objectBytes, Math.max(0, left));
   try {
-    if (parsed.digest) return { name, digest: parsed.digest, ...(await objects.put(parsed.digest, body, { maxBytes })) };
+    if (parsed.digest)
+      return { name, digest: parsed.digest, ...(await objects.put(parsed.digest, body, { maxBytes })) };
     const verified = verifying(name, body);
     return { name, ...(await objects.receive(verified.body, { maxBytes, check: verified.check })) };
   } catch (error) {
-    throw describe(error, { name, room: maxBytes < limits.objectBytes ? 'its build has room for' : 'an object may have' });
+    throw describe(error, {
+      name,
+      room: maxBytes < limits.objectBytes ? 'its build has room for' : 'an object may have',
+    });
   }
 }
 
@@ -98,4 +104,3 @@ export async function writeDown(ports: AcceptPorts, id: number, { counted, ...ad
     throw error;
   }
 }
-

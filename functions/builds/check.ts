@@ -5,6 +5,7 @@ import { beginJob, endJob, type JobPorts } from './job-turn.ts';
 import { changeJob, findJob, getJob } from './job-store.ts';
 import { isJobEnd, type Job } from './job.ts';
 import { jobOfSeed } from './new-job.ts';
+import { checkRunId } from './job-log.ts';
 import type { JobStep } from './job-step.ts';
 import type { BuildCheck, CheckStatus, UploadBuild } from './upload-build.ts';
 import { afterChecks } from './upload-state.ts';
@@ -61,7 +62,7 @@ export async function workOnCheck(ports: WorkflowPorts, job: CheckJob): Promise<
   const check = build.checks.find(({ jobId }) => jobId === job.id);
   if (!check || !build.artifact) return { next: 'broken', reason: 'The build knows nothing of this check' };
   if (check.outcome.status !== 'pending') return ended(check.outcome);
-  const id = `check-${job.id}-${runs}`;
+  const id = checkRunId(job.id, runs);
   const { name, command, image, timeoutMinutes } = settings;
   return {
     next: 'build',

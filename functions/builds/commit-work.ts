@@ -41,10 +41,7 @@ export async function workOnCommit(ports: WorkflowPorts, job: CommitJob): Promis
 async function readClosure(ports: WorkflowPorts, job: CommitJob, build: UploadBuild): Promise<Closure> {
   const refs = build.refs.map(({ ref, commit }) => `Committing ref ${ref} (${commit})`);
   if (job.log === '' && refs.length > 0) await logJob(ports.records, job.id, ...refs);
-  const [own, published] = await Promise.all([
-    readContents(ports.records, build.id),
-    publishedObjects(ports, build),
-  ]);
+  const [own, published] = await Promise.all([readContents(ports.records, build.id), publishedObjects(ports, build)]);
   const closure = await closureOf(ports.objects, build, { own, published });
   if (build.refs.length > 0) return closure;
   return { ...closure, issues: [{ name: 'the build', issue: 'has no refs: nothing says what it holds' }] };
@@ -85,7 +82,11 @@ async function refuse(ports: WorkflowPorts, job: CommitJob, issues: readonly Clo
       ? { ...build, state: { status: 'uploading', reason } }
       : undefined,
   );
-  return { next: 'broken', reason, lines: [...lines, ...more, 'The build is open again: put it right, and commit it again'] };
+  return {
+    next: 'broken',
+    reason,
+    lines: [...lines, ...more, 'The build is open again: put it right, and commit it again'],
+  };
 }
 
 type Making = { readonly build: UploadBuild; readonly closure: Closure };

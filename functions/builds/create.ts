@@ -64,4 +64,3 @@ export function buildableEnvironment(app: AppRecord, name: string): Environment 
     `The environment ${name} takes no builds, as it has the parent ${environment.parent}: promote to it`,
   );
 }
-

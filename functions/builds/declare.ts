@@ -19,7 +19,10 @@ export type DeclaredObject = {
   readonly digest?: Digest | undefined;
 };
 
-export type Transfer = { readonly name: string } & ({ readonly status: 'stored' } | Extract<Upload, { status: 'open' }>);
+export type Transfer = { readonly name: string } & (
+  | { readonly status: 'stored' }
+  | Extract<Upload, { status: 'open' }>
+);
 
 /** A URL is good for so long; whoever needs longer asks again. */
 const seconds = 3600;
@@ -42,10 +45,7 @@ export async function declareUploads(
   const build = await getUpload(ports.records, id);
   requireUploading(build);
   const gate = await enterGate(ports);
-  const [own, published] = await Promise.all([
-    recallContents(ports.records, id),
-    publishedObjects(ports, build),
-  ]);
+  const [own, published] = await Promise.all([recallContents(ports.records, id), publishedObjects(ports, build)]);
   const wanted = entries.filter(({ name }) => !own.stored.has(name) && !published.has(name));
   const fresh = wanted.filter((entry) => !isSame(own.declared.get(entry.name), entry));
   if (fresh.length > 0) await writeDown(ports, id, { kind: 'declared', entries: fresh, counted: fresh });

@@ -11,9 +11,7 @@ import { uploadIdOf } from './upload-build.ts';
 /** A step takes no longer than this before it asks to be called again: a function on AWS has two minutes. */
 const budgetMs = 45_000;
 
-export type Finished =
-  | { readonly next: 'again' }
-  | { readonly next: 'done'; readonly issues: readonly ClosureIssue[] };
+export type Finished = { readonly next: 'again' } | { readonly next: 'done'; readonly issues: readonly ClosureIssue[] };
 
 /**
  * Makes objects of what was sent in parts: each is read, and has to have the digest and the name it was announced with.

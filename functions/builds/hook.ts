@@ -39,7 +39,12 @@ export async function beginHooks(ports: WorkflowPorts, job: Job, happened: Happe
     publishedAt: job.createdAt,
   };
   for (const { name } of await hooksOf(ports, event)) {
-    const wanted = { work: { kind: 'hook', hook: name, event, attempts: 0 }, app, repo: null, createdBy: job.createdBy } as const;
+    const wanted = {
+      work: { kind: 'hook', hook: name, event, attempts: 0 },
+      app,
+      repo: null,
+      createdBy: job.createdBy,
+    } as const;
     await beginJob(ports, await jobOfSeed(ports, `hook/${job.id}/${name}`, wanted));
   }
 }
@@ -55,7 +60,8 @@ export async function workOnHook(ports: WorkflowPorts, job: HookJob): Promise<Jo
   const settings = (await hooksOf(ports, event)).find(({ name }) => name === hook);
   if (!settings) return { next: 'ended', results: {}, lines: [`The hook ${hook} is there no more`] };
   const outcome = await callHook(ports, job, settings);
-  if (outcome.taken) return { next: 'ended', results: { status: outcome.status }, lines: [`Answered ${outcome.status}`] };
+  if (outcome.taken)
+    return { next: 'ended', results: { status: outcome.status }, lines: [`Answered ${outcome.status}`] };
   const pause = outcome.status === 410 ? undefined : retrySeconds[attempts];
   if (pause === undefined) return { next: 'broken', reason: `Given up after ${attempts + 1} calls: ${outcome.reason}` };
   await logJob(ports.records, job.id, `Call ${attempts + 1}: ${outcome.reason}; tried again in ${pause} s`);

@@ -7,6 +7,9 @@ export type JobStep =
   | { readonly next: 'again' }
   | { readonly next: 'wait'; readonly seconds: number }
   /** A build is to be run, and told of to `record-check`. */
-  | { readonly next: 'build'; readonly build: { readonly id: string; readonly kind: BuildKind; readonly spec: BuildSpec } }
+  | {
+      readonly next: 'build';
+      readonly build: { readonly id: string; readonly kind: BuildKind; readonly spec: BuildSpec };
+    }
   | { readonly next: 'ended'; readonly results: Readonly<Record<string, unknown>>; readonly lines?: readonly string[] }
   | { readonly next: 'broken'; readonly reason: string; readonly lines?: readonly string[] };

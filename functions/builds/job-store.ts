@@ -43,11 +43,7 @@ export async function forgetJob(records: Records, id: number): Promise<void> {
   if (stored) await records.remove(stored);
 }
 
-export async function changeJob(
-  records: Records,
-  id: number,
-  change: (job: Job) => Job | undefined,
-): Promise<Job> {
+export async function changeJob(records: Records, id: number, change: (job: Job) => Job | undefined): Promise<Job> {
   return (await updateRecord(records, shape, { key: keyOf(id), id: String(id), change })).value;
 }
 

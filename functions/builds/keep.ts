@@ -41,7 +41,8 @@ export async function whatToKeep(ports: KeepPorts, scope: Scope): Promise<Kept> 
       if (isOther || createdAt >= scope.before) keeping.artifact(app.id, digest);
     }
   }
-  for await (const deployment of openOnes<Deployment>(ports.records, openDeployments)) keepOfDeployment(keeping, deployment);
+  for await (const deployment of openOnes<Deployment>(ports.records, openDeployments))
+    keepOfDeployment(keeping, deployment);
   for await (const build of openOnes<UploadBuild>(ports.records, openUploads)) await keepOfBuild(ports, keeping, build);
   for (const [app, digests] of keeping.artifacts) {
     for (const digest of digests) await keepArtifact(ports, keeping, { app, digest });

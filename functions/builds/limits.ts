@@ -20,7 +20,10 @@ export function checkObjectSize(name: string, sizeBytes: number, limits: Storage
 /** Throws `Problem('too-large')` where a build would hold more than it may. */
 export function checkBuildSize({ objects, bytes }: Amount, limits: StorageLimits): void {
   if (objects > limits.buildObjects) {
-    throw new Problem('too-large', `The build would have more than the ${limits.buildObjects} objects that it may have`);
+    throw new Problem(
+      'too-large',
+      `The build would have more than the ${limits.buildObjects} objects that it may have`,
+    );
   }
   if (bytes > limits.buildBytes) {
     throw new Problem('too-large', `The build would have more than the ${limits.buildBytes} bytes that it may have`);
@@ -31,5 +34,8 @@ export function checkBuildSize({ objects, bytes }: Amount, limits: StorageLimits
 export function checkAppSize(app: string, bytes: number, limits: StorageLimits): void {
   if (bytes <= limits.appBytes) return;
   const how = 'purge builds, or prune what is not needed any more';
-  throw new Problem('too-large', `${app} would have more than the ${limits.appBytes} bytes that an app may have: ${how}`);
+  throw new Problem(
+    'too-large',
+    `${app} would have more than the ${limits.appBytes} bytes that an app may have: ${how}`,
+  );
 }

@@ -143,7 +143,9 @@ function sumOf(one: Freed, other: Freed): Freed {
 
 function ended(what: Freed | Found, word: string): JobStep {
   const freed =
-    'blobs' in what ? { objects: what.blobs.length, bytes: bytesOf(what.blobs), artifacts: what.artifacts.length } : what;
+    'blobs' in what
+      ? { objects: what.blobs.length, bytes: bytesOf(what.blobs), artifacts: what.artifacts.length }
+      : what;
   const line = `${word} ${freed.artifacts} artifacts and ${freed.objects} objects of ${freed.bytes} bytes`;
   return { next: 'ended', results: { ...freed }, lines: [line] };
 }

@@ -87,7 +87,11 @@ function placeOf({ id, app, repo }: Job): { app: string; environment: string } {
   return { app, environment: repo };
 }
 
-async function deploy(ports: WorkflowPorts, job: Job, { app, environment, published, trigger }: Wanted): Promise<string> {
+async function deploy(
+  ports: WorkflowPorts,
+  job: Job,
+  { app, environment, published, trigger }: Wanted,
+): Promise<string> {
   const { id } = await requestDeployment(ports, {
     id: v5(`publish/${job.id}`, publishNamespace),
     app,

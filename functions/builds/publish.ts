@@ -9,6 +9,13 @@ import { claimByJob } from './new-job.ts';
 import { publishing } from './upload-state.ts';
 import { appOf, changeUpload, getUpload } from './upload-store.ts';
 
+export type PublishRequest = {
+  readonly build: number;
+  /** Who asks, by the name of the token, and by its id. */
+  readonly actor: string;
+  readonly caller: string;
+};
+
 type PublishPorts = JobPorts & Pick<ApiPorts, 'newId'>;
 
 /**
@@ -17,28 +24,25 @@ type PublishPorts = JobPorts & Pick<ApiPorts, 'newId'>;
  * ready, `Problem('wrong-published-state')` for one that another has published, and `Problem('conflict')` for an
  * environment that has a parent.
  */
-export async function requestPublish(
-  ports: PublishPorts,
-  { build: id, actor }: { readonly build: number; readonly actor: string },
-): Promise<Job> {
+export async function requestPublish(ports: PublishPorts, { build: id, actor, caller }: PublishRequest): Promise<Job> {
   const build = await getUpload(ports.records, id);
   const { published } = build;
-  const isAsker = 'by' in published && published.by === actor;
+  const isAsker = 'by' in published && published.by === caller;
   if (isAsker) return await goOn(ports, published.jobId);
-  publishing(build, { jobId: 0, actor });
+  publishing(build, { jobId: 0, by: caller });
   const app = appOf(build);
   buildableEnvironment(await getApp(ports.records, app), build.repo);
   const wanted = { work: { kind: 'publish', build: id }, app, repo: build.repo, createdBy: actor } as const;
   try {
     const { job } = await claimByJob(ports, wanted, async (made) => {
-      return await changeUpload(ports.records, id, (found) => publishing(found, { jobId: made.id, actor }));
+      return await changeUpload(ports.records, id, (found) => publishing(found, { jobId: made.id, by: caller }));
     });
     await takeJobTurn(ports, job);
     return job;
   } catch (error) {
     // The same caller may have asked twice at once, and the other one was first.
     const now = (await getUpload(ports.records, id)).published;
-    if (error instanceof Problem && 'by' in now && now.by === actor) return await goOn(ports, now.jobId);
+    if (error instanceof Problem && 'by' in now && now.by === caller) return await goOn(ports, now.jobId);
     throw error;
   }
 }

@@ -27,7 +27,8 @@ export function parseRefName(ref: string): ParsedRef {
   const [type, first = '', arch = '', branch = ''] = parts;
   const isGood = parts.slice(1).every((text) => part.test(text));
   if (type === 'screenshots' && parts.length === 2 && isGood) return { type, arch: first };
-  if ((type === 'app' || type === 'runtime') && parts.length === 4 && isGood) return { type, name: first, arch, branch };
+  if ((type === 'app' || type === 'runtime') && parts.length === 4 && isGood)
+    return { type, name: first, arch, branch };
   throw invalid('ref', [{ field: 'ref', expected: 'app/<name>/<arch>/<branch>, runtime/… or screenshots/<arch>' }]);
 }
 

@@ -62,7 +62,7 @@ export type UploadState =
 
 export type PublishedState =
   | { readonly status: 'unpublished' }
-  /** `by` may ask again: whoever lost the answer is given the same job. */
+  /** `by`, the id of a token, may ask again: whoever lost the answer is given the same job. */
   | { readonly status: 'publishing'; readonly jobId: number; readonly by: string }
   | { readonly status: 'published'; readonly jobId: number; readonly by: string; readonly at: EpochMs }
   | { readonly status: 'failed'; readonly reason: string };

@@ -47,13 +47,13 @@ export function requireReady({ state }: Pick<UploadBuild, 'state'>): void {
 }
 
 /** The build after `publish` was asked for; throws `Problem('wrong-published-state')` where it was asked for before. */
-export function publishing(build: UploadBuild, by: { jobId: number; actor: string }): UploadBuild {
+export function publishing(build: UploadBuild, { jobId, by }: { jobId: number; by: string }): UploadBuild {
   requireUnpublished(build.published);
   requireReady(build);
   return {
     ...build,
-    published: { status: 'publishing', jobId: by.jobId, by: by.actor },
-    publishJobId: by.jobId,
+    published: { status: 'publishing', jobId, by },
+    publishJobId: jobId,
   };
 }
 

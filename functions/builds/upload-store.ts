@@ -43,7 +43,10 @@ export async function getUpload(records: Records, id: number): Promise<UploadBui
 /** The build's app; throws `Problem('conflict')` for one that no ref has given an app yet. */
 export function appOf({ app }: Pick<UploadBuild, 'app'>): string {
   if (app !== undefined) return app;
-  throw new Problem('conflict', 'The build is of no app yet: name one when it is created, or put a ref of an app into it');
+  throw new Problem(
+    'conflict',
+    'The build is of no app yet: name one when it is created, or put a ref of an app into it',
+  );
 }
 
 /** Changes a build; `change` answers undefined to leave it as it is, and what it throws ends the change. */

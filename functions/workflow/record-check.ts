@@ -1,4 +1,5 @@
 import { recordCheckRun, type CheckRun } from '../builds/check.ts';
+import { checkRunId } from '../builds/job-log.ts';
 import { getJob } from '../builds/job-store.ts';
 import { describeBuilt, type Built } from './built.ts';
 import { maxReasonCharacters, type JobInput, type Step } from './step.ts';
@@ -11,7 +12,7 @@ export const recordCheck: Step<JobInput & { readonly buildId: string; readonly b
   const job = await getJob(ports.records, Number(jobId));
   const { work } = job;
   // A late answer of a run that was begun anew meanwhile says nothing.
-  if (work.kind !== 'check' || buildId !== `check-${job.id}-${work.runs}`) return {};
+  if (work.kind !== 'check' || buildId !== checkRunId(job.id, work.runs)) return {};
   await recordCheckRun(ports, { ...job, work }, runOf(describeBuilt(built, job.app ?? '')));
   return {};
 };

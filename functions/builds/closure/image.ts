@@ -76,7 +76,11 @@ async function walkContent(walk: Walk, at: At): Promise<Descriptor | undefined> 
   return undefined;
 }
 
-async function walkIndex(walk: Walk, at: At, index: v.InferOutput<typeof indexSchema>): Promise<Descriptor | undefined> {
+async function walkIndex(
+  walk: Walk,
+  at: At,
+  index: v.InferOutput<typeof indexSchema>,
+): Promise<Descriptor | undefined> {
   if (at.depth >= mostDepth) {
     walk.refuse(at.name, 'is an index too deep within others');
     return undefined;

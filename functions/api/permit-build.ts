@@ -1,0 +1,46 @@
+import type { Context } from 'hono';
+import type { Resource } from '../access/principal.ts';
+import type { AnyBuild } from '../builds/list.ts';
+import { findUpload, getUpload } from '../builds/upload-store.ts';
+import type { UploadBuild } from '../builds/upload-build.ts';
+import type { Job } from '../builds/job.ts';
+import type { Records } from '../ports/records.ts';
+import { permit } from './permit.ts';
+import { principalOf, type ApiEnv } from './request-context.ts';
+
+/** A build by upload that the caller's token allows. Throws `Problem('forbidden')`, `Problem('not-found')`. */
+export async function getPermittedUpload(c: Context<ApiEnv>, records: Records, id: number): Promise<UploadBuild> {
+  const build = await getUpload(records, id);
+  permit(c, resourceOf({ kind: 'upload', build }));
+  return build;
+}
+
+/** What a token must allow of a build. One that is of no app yet is whoever's token allows every app. */
+export function resourceOf(any: AnyBuild): Resource {
+  if (any.kind === 'made') {
+    const { app } = any.build;
+    return { app, ...(any.deployment ? { repo: any.deployment.environment } : { repo: '' }) };
+  }
+  const { app = '', appId, repo } = any.build;
+  return { app, appId, repo };
+}
+
+/** The same of a job: what it works on. */
+export async function permitJob(c: Context<ApiEnv>, records: Records, job: Job): Promise<void> {
+  permit(c, await jobResource(records, job));
+}
+
+async function jobResource(records: Records, { app = '', repo, work }: Job): Promise<Resource> {
+  if (work.kind === 'check') {
+    const build = await findUpload(records, work.build);
+    return build ? resourceOf({ kind: 'upload', build }) : { app, repo: '' };
+  }
+  if (work.kind === 'hook') return { app, repo: work.event.environment };
+  return { app, repo: repo ?? '' };
+}
+
+/** By what a caller is known again: the id of the token, not its name, which others may have too. */
+export function callerOf(c: Context<ApiEnv>): string {
+  const { jti, name } = principalOf(c);
+  return jti ?? name;
+}
