@@ -104,7 +104,8 @@ describe('what is asked of CodeBuild and CloudWatch Logs', () => {
     expect(listBuildsInput(prefix, 'image', 'n')).toEqual({ projectName: 'sluice-test-build-image', nextToken: 'n' });
     expect(batchGetBuildsInput(['a', 'b'])).toEqual({ ids: ['a', 'b'] });
     expect(stopBuildInput('a')).toEqual({ id: 'a' });
-    expect(projectsInput('s').names).toEqual(['s-build-image', 's-build-bundle', 's-build-fetch', 's-build-registry']);
+    const kinds = ['image', 'bundle', 'fetch', 'registry', 'import', 'check'];
+    expect(projectsInput('s').names).toEqual(kinds.map((kind) => `s-build-${kind}`));
   });
 
   it('is a log from its head, or on from a token', () => {

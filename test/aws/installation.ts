@@ -10,7 +10,7 @@ const cdk = join(root, 'node_modules/aws-cdk/bin/cdk');
 
 /** What `cdk deploy` tells after it, and a way to the HTTP API it made. */
 export type Installation = {
-  readonly outputs: Readonly<Record<'ApiUrl' | 'WebhookUrl' | 'StateMachineArn', string>>;
+  readonly outputs: Readonly<Record<'ApiUrl' | 'WebhookUrl' | 'StateMachineArn' | 'JobMachineArn', string>>;
   /** The address of a path of the HTTP API. */
   readonly url: (path: string) => string;
 };

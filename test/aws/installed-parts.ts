@@ -96,21 +96,27 @@ export function installedParts(installed: () => Installed): void {
     );
   });
 
-  it("runs the project's own definition, every name in its place", async () => {
-    const machine = await new SFNClient(config()).send(
-      new DescribeStateMachineCommand({ stateMachineArn: installed().installation.outputs.StateMachineArn }),
-    );
-    const file = readFileSync(new URL('../../functions/workflow/deploy.asl.json', import.meta.url), 'utf8');
-    const expected = file
-      .replaceAll('${WorkflowFunction}', arn('lambda', `function:${functionName(prefix, 'workflow')}:${liveAlias}`))
-      .replaceAll('${BuildProjectPrefix}', `${prefix}-build`)
-      .replaceAll(
-        '${BuildRolePrefix}',
-        `arn:aws:iam::${emulatorAccount}:role/${prefix}/build/${buildRoleName(prefix, '')}`,
+  it.each([
+    ['deploy', 'StateMachineArn', stateMachineName],
+    ['job', 'JobMachineArn', jobMachineName],
+  ] as const)(
+    "runs the project's own definition of %s, every name in its place",
+    async (definition, output, nameOf) => {
+      const machine = await new SFNClient(config()).send(
+        new DescribeStateMachineCommand({ stateMachineArn: installed().installation.outputs[output] }),
       );
-    expect(JSON.parse(machine.definition ?? '')).toEqual(JSON.parse(expected));
-    expect(machine).toMatchObject({ name: stateMachineName(prefix), type: 'STANDARD' });
-  });
+      const file = readFileSync(new URL(`../../functions/workflow/${definition}.asl.json`, import.meta.url), 'utf8');
+      const expected = file
+        .replaceAll('${WorkflowFunction}', arn('lambda', `function:${functionName(prefix, 'workflow')}:${liveAlias}`))
+        .replaceAll('${BuildProjectPrefix}', `${prefix}-build`)
+        .replaceAll(
+          '${BuildRolePrefix}',
+          `arn:aws:iam::${emulatorAccount}:role/${prefix}/build/${buildRoleName(prefix, '')}`,
+        );
+      expect(JSON.parse(machine.definition ?? '')).toEqual(JSON.parse(expected));
+      expect(machine).toMatchObject({ name: nameOf(prefix), type: 'STANDARD' });
+    },
+  );
 
   it.each(functionNames)('has the function %s on Node 24 for arm64, with its settings', async (name) => {
     const made = await read().functionConfiguration(functionName(prefix, name), liveAlias);

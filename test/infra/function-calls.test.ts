@@ -147,6 +147,13 @@ describe('the bundles', () => {
     ]);
   });
 
+  it.each(functionEntries)('load of %s at once the records alone: a cold webhook pays for no other client', (name) => {
+    const packages = eagerPackages(built[name], name);
+    expect(packages).toContain('@aws-sdk/client-dynamodb');
+    const late = /^(@aws-sdk\/(client-|s3-request-presigner)|jose$|ipaddr\.js$|micro-key-producer$)/;
+    expect(packages.filter((found) => late.test(found))).toEqual(['@aws-sdk/client-dynamodb']);
+  });
+
   it('hold no path of the machine that made them, and are the same each time', async () => {
     const again = await mkdtemp(join(tmpdir(), 'sluice-calls-'));
     try {
@@ -163,6 +170,24 @@ describe('the bundles', () => {
     }
   });
 });
+
+/** The packages of what a function's file imports before it runs, and not when it is asked. */
+function eagerPackages({ outputs }: Metafile, name: string): readonly string[] {
+  const eager = new Set<string>();
+  const add = (path: string): void => {
+    if (eager.has(path)) return;
+    eager.add(path);
+    for (const { path: next, kind, external } of outputs[path]?.imports ?? [])
+      if (kind === 'import-statement' && !external) add(next);
+  };
+  add(Object.keys(outputs).find((path) => path.endsWith(`/${name}.mjs`)) ?? '');
+  const inputs = [...eager].flatMap((path) => Object.entries(outputs[path]?.inputs ?? {}));
+  const found = inputs.flatMap(([path, { bytesInOutput }]) => {
+    const [, name] = /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path) ?? [];
+    return name && bytesInOutput > 0 ? [name] : [];
+  });
+  return [...new Set(found)].sort();
+}
 
 function textsIn(folder: string): Map<string, string> {
   const paths = globSync('**/*', { cwd: folder }).filter((path) => statSync(join(folder, path)).isFile());
