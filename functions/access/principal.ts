@@ -46,7 +46,9 @@ export function refusalOf({ claims }: Principal, resource: Resource): string | u
   if (names.length > 0 && !names.some((name) => allowsApp(claims, name)))
     return `it does not allow the app ${names[0]}`;
   for (const place of [environment, repo]) {
-    if (place !== undefined && !allowsPlace(claims, place)) return `it does not allow the environment ${place}`;
+    if (place !== undefined && !allowsPlace(claims, place)) {
+      return place === '' ? 'it allows only some environments' : `it does not allow the environment ${place}`;
+    }
   }
   if (branch !== undefined && !listAllows(claims.branches, branch)) return `it does not allow the branch ${branch}`;
   return undefined;

@@ -7,6 +7,7 @@ import { requestPrune } from '../builds/prune.ts';
 import { requestRepublish } from '../builds/republish.ts';
 import type { CheckStatus } from '../builds/upload-build.ts';
 import { getAppNamed } from '../apps/outside-name.ts';
+import { findApp } from '../apps/registry.ts';
 import type * as v from 'valibot';
 import { jobBody, jobPath, pruneBody, republishBody, repoPath, reviewBody } from './build-requests.ts';
 import { deadHooksShape } from './build-shapes.ts';
@@ -128,7 +129,8 @@ export function jobRoutes({ ports }: RouteDependencies): Hono<ApiEnv> {
           'dry-run': dryRun = false,
           'keep-hours': keepHours = defaultKeepHours,
         } = c.req.valid('json');
-        permit(c, { app: id ?? '', repo: '' });
+        const appId = id === undefined ? undefined : (await findApp(ports.records, id))?.app.appId;
+        permit(c, { app: id ?? '', appId, repo: '' });
         const prune = { dryRun, keepHours, ...(id === undefined ? {} : { app: id }) };
         const begun = await requestPrune(ports, { prune, repo: repo ?? null, actor: actorOf(c) });
         c.header('location', externalUrl(c, `/api/v1/job/${begun.id}`));

@@ -1,5 +1,6 @@
 import type { Context } from 'hono';
 import type { Resource } from '../access/principal.ts';
+import { findApp } from '../apps/registry.ts';
 import type { AnyBuild } from '../builds/list.ts';
 import { findUpload, getUpload } from '../builds/upload-store.ts';
 import type { UploadBuild } from '../builds/upload-build.ts';
@@ -18,8 +19,8 @@ export async function getPermittedUpload(c: Context<ApiEnv>, records: Records, i
 /** What a token must allow of a build. One that is of no app yet is whoever's token allows every app. */
 export function resourceOf(any: AnyBuild): Resource {
   if (any.kind === 'made') {
-    const { app } = any.build;
-    return { app, ...(any.deployment ? { repo: any.deployment.environment } : { repo: '' }) };
+    const { deployment } = any;
+    return { app: any.build.app, appId: deployment?.settings.appId, repo: deployment?.environment ?? '' };
   }
   const { app = '', appId, repo } = any.build;
   return { app, appId, repo };
@@ -30,13 +31,12 @@ export async function permitJob(c: Context<ApiEnv>, records: Records, job: Job):
   permit(c, await jobResource(records, job));
 }
 
-async function jobResource(records: Records, { app = '', repo, work }: Job): Promise<Resource> {
-  if (work.kind === 'check') {
-    const build = await findUpload(records, work.build);
-    return build ? resourceOf({ kind: 'upload', build }) : { app, repo: '' };
-  }
-  if (work.kind === 'hook') return { app, repo: work.event.environment };
-  return { app, repo: repo ?? '' };
+async function jobResource(records: Records, { app, repo, work }: Job): Promise<Resource> {
+  const build = 'build' in work ? await findUpload(records, work.build) : undefined;
+  if (build) return resourceOf({ kind: 'upload', build });
+  const appId = app === undefined ? undefined : (await findApp(records, app))?.app.appId;
+  const place = work.kind === 'hook' ? work.event.environment : repo;
+  return { app: app ?? '', appId, repo: place ?? '' };
 }
 
 /** By what a caller is known again: the id of the token, not its name, which others may have too. */
