@@ -7,6 +7,7 @@ import { printable } from './terminal-text.ts';
 import type { World } from './world.ts';
 
 export type Query = Readonly<Record<string, string | number | undefined>>;
+export type RawBody = { readonly contentType: string; readonly bytes: Buffer<ArrayBuffer> };
 /** `QUERY` is a GET with a body (https://datatracker.ietf.org/doc/draft-ietf-httpbis-safe-method-w-body/). */
 export type Method = 'GET' | 'QUERY' | 'POST' | 'PUT' | 'DELETE';
 export type Request = {
@@ -14,8 +15,9 @@ export type Request = {
   /** Made by `path`. */
   readonly path: string;
   readonly query?: Query;
-  /** JSON, or a form that is sent as it is. */
   readonly body?: unknown;
+  /** Sent as it is, instead of a body of JSON. */
+  readonly raw?: RawBody;
   /** Sends the JSON compressed. */
   readonly gzip?: boolean;
   /** Whether asking twice is as good as asking once: then it is repeated like a GET. */
@@ -121,8 +123,11 @@ function init({ world, connection, request }: Call): RequestInit {
   if (connection.token !== undefined) headers['authorization'] = `Bearer ${connection.token}`;
   // A redirect would carry the request, maybe with its token, to another place than the one that was named.
   const plain = { method: request.method, headers, redirect: 'manual' } as const;
+  if (request.raw) {
+    headers['content-type'] = request.raw.contentType;
+    return { ...plain, body: request.raw.bytes };
+  }
   if (request.body === undefined) return plain;
-  if (request.body instanceof FormData) return { ...plain, body: request.body };
   headers['content-type'] = 'application/json';
   const text = JSON.stringify(request.body);
   if (request.gzip !== true) return { ...plain, body: text };

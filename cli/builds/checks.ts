@@ -1,18 +1,19 @@
+import type { CheckView, ExtendedBuildView } from '../../functions/api/build-shapes.ts';
 import { path, type Client } from '../client.ts';
 import type { Session } from '../session.ts';
 import { followJob } from './follow-job.ts';
-import { checkStates, repoStates, type Check, type Extended } from './wire.ts';
+import { checkStates, repoStates } from './states.ts';
 
 type Waiting = { readonly client: Client; readonly build: string; readonly signal: AbortSignal };
 
 /** How a build stands when its checks are over, and the check that waits for a person, if it does. */
-export type Checked = { readonly extended: Extended; readonly waitsFor: string | undefined };
+export type Checked = { readonly extended: ExtendedBuildView; readonly waitsFor: string | undefined };
 
 /** Follows the checks of a build that was committed, one after the other, until it is ready, or is not going to be. */
 export async function waitForChecks(session: Session, { client, build, signal }: Waiting): Promise<Checked> {
   const followed = new Set<string>();
   for (let seconds = 1; ; seconds = Math.min(seconds + 1, 5)) {
-    const extended = await client.get<Extended>(path`/api/v1/build/${build}/extended`, {
+    const extended = await client.get<ExtendedBuildView>(path`/api/v1/build/${build}/extended`, {
       signal,
       patienceSeconds: 120,
     });
@@ -30,7 +31,7 @@ export async function waitForChecks(session: Session, { client, build, signal }:
   }
 }
 
-function reviewText({ check_name, status_reason, job_id }: Check): string {
+function reviewText({ check_name, status_reason, job_id }: CheckView): string {
   const why = status_reason ? ` (${status_reason})` : '';
   return `check ${check_name} waits for a review${why}; its job is ${job_id}`;
 }

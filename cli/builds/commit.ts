@@ -1,3 +1,4 @@
+import type { ExtendedBuildView, JobView } from '../../functions/api/build-shapes.ts';
 import { path, type Client } from '../client.ts';
 import { exitCodes, type ExitCode } from '../exit.ts';
 import { untilInterrupted } from '../logs/until-interrupted.ts';
@@ -7,7 +8,7 @@ import { shortDigest } from '../words.ts';
 import { refusedInState } from './already.ts';
 import { waitForChecks } from './checks.ts';
 import { failureOf, followJob, resultsOf } from './follow-job.ts';
-import { repoStates, stateText, type Extended, type Job } from './wire.ts';
+import { repoStates, stateText } from './states.ts';
 
 export type Commit = {
   /** The build's id. */
@@ -36,7 +37,7 @@ export async function commitBuild(session: Session, commit: Commit): Promise<Exi
 /** Whoever commits a build that somebody has committed already follows that commit. */
 async function start(session: Session, client: Client, { build, dropStrays }: Commit): Promise<string> {
   try {
-    await client.request<Job>({
+    await client.request<JobView>({
       method: 'POST',
       path: path`/api/v1/build/${build}/commit`,
       body: dropStrays ? { 'drop-strays': true } : {},
@@ -59,7 +60,11 @@ function failed(session: Session, build: string, why: string): ExitCode {
   return exitCodes.failed;
 }
 
-type End = { readonly extended: Extended; readonly waitsFor: string | undefined; readonly job: Job | undefined };
+type End = {
+  readonly extended: ExtendedBuildView;
+  readonly waitsFor: string | undefined;
+  readonly job: JobView | undefined;
+};
 
 function tell(session: Session, { extended: { build, checks }, waitsFor, job }: End): ExitCode {
   const results = job === undefined ? {} : resultsOf(job);

@@ -1,7 +1,8 @@
+import type { JobView } from '../../functions/api/build-shapes.ts';
 import type { Client } from '../client.ts';
 import type { Session } from '../session.ts';
 import { printable } from '../terminal-text.ts';
-import { jobStates, type Job } from './wire.ts';
+import { jobStates } from './states.ts';
 
 export type Following = {
   readonly client: Client;
@@ -14,12 +15,12 @@ export type Following = {
  * Prints what a job writes until it has ended, and answers with it as it ended. The server is asked every second,
  * every five while nothing happens; rejects when the signal is aborted, or the server stays away for two minutes.
  */
-export async function followJob(session: Session, { client, path, signal }: Following): Promise<Job> {
+export async function followJob(session: Session, { client, path, signal }: Following): Promise<JobView> {
   const print = linePrinter(session);
   let offset = 0;
   let seconds = 1;
   for (;;) {
-    const { body: job } = await client.request<Job>({
+    const { body: job } = await client.request<JobView>({
       method: 'QUERY',
       path,
       // Counted in characters: logs of jobs are ASCII.
@@ -39,7 +40,7 @@ export async function followJob(session: Session, { client, path, signal }: Foll
 }
 
 /** What a job says it led to; empty while it says nothing. */
-export function resultsOf({ results }: Job): Readonly<Record<string, unknown>> {
+export function resultsOf({ results }: JobView): Readonly<Record<string, unknown>> {
   if (typeof results !== 'string') return {};
   try {
     const parsed: unknown = JSON.parse(results);
@@ -50,7 +51,7 @@ export function resultsOf({ results }: Job): Readonly<Record<string, unknown>> {
 }
 
 /** Why a job failed, as it says; undefined when it did not fail. */
-export function failureOf(job: Job): string | undefined {
+export function failureOf(job: JobView): string | undefined {
   if (job.status !== jobStates.broken) return undefined;
   const said = resultsOf(job)['error-message'];
   return typeof said === 'string' && said !== '' ? said : 'it does not say why';
@@ -59,7 +60,7 @@ export function failureOf(job: Job): string | undefined {
 const patienceSeconds = 120;
 
 /** Whole lines only, also of a log that was read in the middle of one. */
-function linePrinter(session: Session): (job: Job, text: string) => void {
+function linePrinter(session: Session): (job: JobView, text: string) => void {
   let rest = '';
   return ({ id }, text) => {
     const lines = (rest + text).split('\n');

@@ -1,10 +1,10 @@
+import type { JobView } from '../../functions/api/build-shapes.ts';
 import { path, type Client } from '../client.ts';
 import { exitCodes, type ExitCode } from '../exit.ts';
 import { followDeployment } from '../follow/follow.ts';
 import type { Session } from '../session.ts';
 import { refusedInState } from './already.ts';
 import { followAlone, type JobAlone } from './job-alone.ts';
-import type { Job } from './wire.ts';
 
 export type Publish = { readonly build: string; readonly follow: boolean };
 
@@ -29,7 +29,7 @@ export async function publishBuild(session: Session, { build, follow }: Publish)
 /** To publish what is published, or is being published, is to follow that. */
 async function start(session: Session, client: Client, build: string): Promise<void> {
   try {
-    await client.request<Job>({
+    await client.request<JobView>({
       method: 'POST',
       path: path`/api/v1/build/${build}/publish`,
       body: {},

@@ -1,3 +1,4 @@
+import type { TransfersView } from '../../functions/api/build-shapes.ts';
 import { path } from '../client.ts';
 import { NotReachable } from '../failures.ts';
 import { openSource, SourceEnded } from './byte-source.ts';
@@ -33,39 +34,38 @@ type Sending = {
   readonly reader: HashingReader;
 };
 
-type Standing =
-  | { readonly status: 'stored' }
-  | {
-      readonly status: 'open';
-      readonly missingCount: number;
-      readonly parts: readonly Part[];
-    };
-
-/** Answers with the bytes that were sent. Rounds that bring nothing are repeated with pauses, for some minutes. */
+/**
+ * Answers with the bytes that were sent. What counts is what the server says is missing: while that does not become
+ * less, rounds are repeated with pauses, for some minutes.
+ */
 async function sendUntilWhole(sending: Sending): Promise<number> {
   const { to, signal } = sending;
   let sent = 0;
-  let waitSeconds = 0.5;
-  for (let waited = 0; ;) {
+  let least = Number.POSITIVE_INFINITY;
+  let failure: NotReachable | undefined;
+  for (let waitSeconds = 0.5, waited = 0; ;) {
     const standing = await standingOf(sending);
-    if (standing.status === 'stored' || standing.missingCount === 0) return sent;
-    const round = await sendParts(sending, standing.parts);
+    const { missingCount = 0, parts = [] } = standing;
+    if (standing.status === 'stored' || missingCount === 0) return sent;
+    if (missingCount < least) [least, waited, waitSeconds] = [missingCount, 0, 0.5];
+    else {
+      if (waited + waitSeconds > patienceSeconds) throw failure ?? noProgress(sending);
+      to.progress.waiting();
+      await to.world.pause(waitSeconds * 1000, signal);
+      waited += waitSeconds;
+      waitSeconds = Math.min(waitSeconds * 2, 15);
+    }
+    const round = await sendParts(sending, parts);
     sent += round.sent;
-    if (round.sent > 0) [waited, waitSeconds] = [0, 0.5];
-    if (round.failure === undefined && round.sent > 0) continue;
-    if (waited + waitSeconds > patienceSeconds) throw round.failure ?? noProgress(sending);
-    to.progress.waiting();
-    await to.world.pause(waitSeconds * 1000, signal);
-    waited += waitSeconds;
-    waitSeconds = Math.min(waitSeconds * 2, 15);
+    failure = round.failure;
   }
 }
 
-async function standingOf({ object, to, signal }: Sending): Promise<Standing> {
+async function standingOf({ object, to, signal }: Sending): Promise<TransfersView['objects'][number]> {
   const { name, sizeBytes, sha256 } = object;
   const isNamedByDigest = name.startsWith(`${sha256}.`);
   const digest = isNamedByDigest || sha256 === undefined ? {} : { digest: `sha256:${sha256}` };
-  const { body } = await to.client.request<{ objects: readonly Standing[] }>({
+  const { body } = await to.client.request<TransfersView>({
     method: 'POST',
     path: path`/api/v1/build/${to.build}/uploads`,
     body: { objects: [{ name, sizeBytes, ...digest }] },

@@ -1,5 +1,5 @@
+import type { BuildView } from '../../functions/api/build-shapes.ts';
 import { path } from '../client.ts';
-import type { Build } from '../builds/wire.ts';
 import { NotReachable, WrongUse } from '../failures.ts';
 import { untilInterrupted } from '../logs/until-interrupted.ts';
 import type { Session } from '../session.ts';
@@ -29,7 +29,7 @@ export type Push = {
 /** Pushes what lies at a path to a build. Ctrl-C, and what goes wrong, leaves there what was sent. */
 export async function push(session: Session, wanted: Push): Promise<void> {
   const client = await session.client();
-  const build = await client.get<Build>(path`/api/v1/build/${wanted.build}`);
+  const build = await client.get<BuildView>(path`/api/v1/build/${wanted.build}`, { patienceSeconds: 60 });
   const naming = { name: wanted.name ?? nameIn(build), branch: wanted.branch ?? build.repo };
   const { kind, branches } = wanted;
   const sentence = 'Stopped. What was sent stays: the same call goes on where this one was.';
@@ -44,7 +44,7 @@ export async function push(session: Session, wanted: Push): Promise<void> {
   tell(session, build, sent);
 }
 
-function nameIn({ id, app_id }: Build): string {
+function nameIn({ id, app_id }: BuildView): string {
   if (typeof app_id === 'string' && app_id !== '') return app_id;
   throw new WrongUse(`Build ${id} is of no app: say by --name what the refs are to be called.`);
 }
@@ -70,7 +70,7 @@ async function send(session: Session, { found, wanted, signal }: Sending): Promi
 
 type Sent = { readonly found: Package; readonly result: Transferred };
 
-function tell(session: Session, { id }: Build, { found: { kind, refs }, result }: Sent): void {
+function tell(session: Session, { id }: BuildView, { found: { kind, refs }, result }: Sent): void {
   if (session.json) return session.document({ type: 'push', build: id, kind, refs, ...result });
   const { objects, bytes } = result;
   const there = objects.skipped === 0 ? '' : `, ${objects.skipped} were there already`;

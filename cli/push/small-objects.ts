@@ -4,6 +4,7 @@ import { NotReachable } from '../failures.ts';
 import { openSource, SourceEnded } from './byte-source.ts';
 import { changedMeanwhile } from './changed.ts';
 import { patient, type Destination } from './destination.ts';
+import { formOf } from './form.ts';
 import type { PushObject } from './package.ts';
 
 /** As many small objects as go into one request, whole: 4 MiB with what each of them adds to it. */
@@ -30,14 +31,12 @@ const bytesAround = 256;
 export async function sendBatch(batch: readonly PushObject[], to: Destination, signal: AbortSignal): Promise<void> {
   const sizes = batch.map(({ sizeBytes }) => sizeBytes);
   const stored = await to.slots.run(async () => {
-    const form = new FormData();
-    for (const [index, object] of batch.entries()) {
-      form.append(`file${index}`, new Blob([await wholeOf(object)]), object.name);
-    }
+    const files = [];
+    for (const object of batch) files.push({ name: object.name, bytes: await wholeOf(object) });
     const { body } = await to.client.request<unknown>({
       method: 'POST',
       path: path`/api/v1/build/${to.build}/upload`,
-      body: form,
+      raw: formOf(files),
       ...patient(to, signal),
     });
     return body;
@@ -49,13 +48,13 @@ export async function sendBatch(batch: readonly PushObject[], to: Destination, s
   for (const object of batch) to.progress.done(object, object.sizeBytes);
 }
 
-async function wholeOf(object: PushObject): Promise<Buffer<ArrayBuffer>> {
+async function wholeOf(object: PushObject): Promise<Buffer> {
   const reader = await openSource(object.source);
   try {
     const bytes = await reader.read(0, object.sizeBytes);
     const isSame = object.sha256 === undefined || createHash('sha256').update(bytes).digest('hex') === object.sha256;
     if (!isSame) throw changedMeanwhile(object);
-    return bytes as Buffer<ArrayBuffer>;
+    return bytes;
   } catch (error) {
     throw error instanceof SourceEnded ? changedMeanwhile(object) : error;
   } finally {

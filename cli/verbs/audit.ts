@@ -1,22 +1,11 @@
 import { Option, type Command } from 'commander';
 import type { AuditResult } from '../../functions/access/audit.ts';
+import type { AuditView } from '../../functions/api/token-requests.ts';
 import { isoInstant, wholeNumber } from '../arguments.ts';
 import { exitCodes } from '../exit.ts';
 import { listUpTo } from '../pages.ts';
 import { ago } from '../times.ts';
 import { addVerb, type Cli } from '../verb.ts';
-
-type Entry = {
-  readonly at: string;
-  readonly actor: string;
-  readonly action: string;
-  readonly app?: string;
-  readonly environment?: string;
-  readonly build?: string;
-  readonly result: string;
-  readonly status: number;
-  readonly address: string;
-};
 
 /** Written out, as only types come from functions/: the compiler holds it to the results there are. */
 const results: Readonly<Record<AuditResult, true>> = { done: true, refused: true, rejected: true, failed: true };
@@ -54,7 +43,7 @@ export function registerAudit(program: Command, cli: Cli): void {
       const { app, actor, action, result, after, before, cursor } = query;
       const client = await session.client();
       const asked = { app, actor, action, result, after, before, cursor };
-      const page = await listUpTo<Entry>(client, { path: '/api/v1/audit', query: asked, limit });
+      const page = await listUpTo<AuditView>(client, { path: '/api/v1/audit', query: asked, limit });
       if (session.json) session.document(page);
       else if (page.items.length === 0) session.line('There are no such entries.');
       else session.table(page.items, columns(session.world.clock()));
@@ -65,14 +54,18 @@ export function registerAudit(program: Command, cli: Cli): void {
 }
 
 const columns = (now: number) => [
-  { title: 'WHEN', cell: ({ at }: Entry) => ago(at, now) },
-  { title: 'WHO', cell: ({ actor }: Entry) => actor },
-  { title: 'WHAT', cell: ({ action }: Entry) => action },
-  { title: 'ON', cell: ({ app, environment, build }: Entry) => onText([app, environment, build && `build ${build}`]) },
-  { title: 'RESULT', cell: ({ result, status }: Entry) => `${result} (${status})` },
-  { title: 'FROM', cell: ({ address }: Entry) => address, shrinks: true },
+  { title: 'WHEN', cell: ({ at }: AuditView) => ago(at, now) },
+  { title: 'WHO', cell: ({ actor }: AuditView) => actor },
+  { title: 'WHAT', cell: ({ action }: AuditView) => action },
+  {
+    title: 'ON',
+    cell: ({ app, environment, build }: AuditView) =>
+      onText([app, environment, build === null ? null : `build ${build}`]),
+  },
+  { title: 'RESULT', cell: ({ result, status }: AuditView) => `${result} (${status})` },
+  { title: 'FROM', cell: ({ address }: AuditView) => address, shrinks: true },
 ];
 
-function onText(parts: readonly (string | undefined)[]): string {
-  return parts.filter((part) => part !== undefined && part !== '').join(' ');
+function onText(parts: readonly (string | null)[]): string {
+  return parts.filter((part) => part !== null && part !== '').join(' ');
 }

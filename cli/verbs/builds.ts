@@ -1,10 +1,12 @@
 import { Option, type Command } from 'commander';
+import type { BuildView } from '../../functions/api/build-shapes.ts';
 import { wholeNumber } from '../arguments.ts';
-import { repoStates, stateText, type Build } from '../builds/wire.ts';
+import { repoStates, stateText } from '../builds/states.ts';
 import type { Client, Query } from '../client.ts';
 import { exitCodes } from '../exit.ts';
 import { ago } from '../times.ts';
 import { addVerb, type Cli } from '../verb.ts';
+import { shortDigest } from '../words.ts';
 
 type Options = { app?: string; environment?: string; state?: string; limit: number; cursor?: string };
 
@@ -36,15 +38,15 @@ export function registerBuilds(program: Command, cli: Cli): void {
   });
 }
 
-type Page = { readonly items: readonly Build[]; readonly next: string | null };
+type Page = { readonly items: readonly BuildView[]; readonly next: string | null };
 
 /** The list is a bare array, as its stock clients expect; where it goes on stands in a header. */
 async function listBuilds(client: Client, query: Query, limit: number): Promise<Page> {
-  const items: Build[] = [];
+  const items: BuildView[] = [];
   let cursor = query['cursor'];
   for (;;) {
     const size = Math.min(limit - items.length, largestPage);
-    const { body, headers } = await client.request<readonly Build[]>({
+    const { body, headers } = await client.request<readonly BuildView[]>({
       method: 'GET',
       path: '/api/v1/build',
       query: { ...query, cursor, limit: size },
@@ -59,15 +61,17 @@ async function listBuilds(client: Client, query: Query, limit: number): Promise<
 const largestPage = 100;
 
 const columns = (now: number) => [
-  { title: 'BUILD', cell: (build: Build) => String(build.id) },
-  { title: 'APP', cell: (build: Build) => build.app_id ?? '' },
-  { title: 'ENVIRONMENT', cell: (build: Build) => build.repo },
-  { title: 'STATE', cell: (build: Build) => stateText(build) },
-  { title: 'WHEN', cell: (build: Build) => (build.created === undefined ? '' : ago(build.created, now)) },
-  { title: 'BY', cell: (build: Build) => build.token_name ?? '', shrinks: true },
+  { title: 'BUILD', cell: (build: BuildView) => String(build.id) },
+  { title: 'APP', cell: (build: BuildView) => build.app_id ?? '' },
+  { title: 'KIND', cell: (build: BuildView) => build.kind },
+  { title: 'ENVIRONMENT', cell: (build: BuildView) => build.repo },
+  { title: 'STATE', cell: (build: BuildView) => stateText(build) },
+  { title: 'WHEN', cell: (build: BuildView) => ago(build.created, now) },
+  { title: 'ARTIFACT', cell: (build: BuildView) => (build.artifact ? shortDigest(build.artifact.digest) : '') },
+  { title: 'BY', cell: (build: BuildView) => build.token_name ?? '', shrinks: true },
   {
     title: 'REASON',
-    cell: (build: Build) => build.repo_state_reason ?? build.published_state_reason ?? '',
+    cell: (build: BuildView) => build.repo_state_reason ?? build.published_state_reason ?? '',
     shrinks: true,
   },
 ];

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
+import type { BuildView } from '../../functions/api/build-shapes.ts';
 import { argument, httpUrl } from '../arguments.ts';
 import { buildUrl } from '../builds/address.ts';
-import type { Build } from '../builds/wire.ts';
 import { exitCodes } from '../exit.ts';
 import { surely } from '../surely.ts';
 import { addVerb, type Cli } from '../verb.ts';
@@ -23,7 +23,7 @@ export function registerCreate(program: Command, cli: Cli): void {
       const client = await session.client();
       const log = buildLogUrl === undefined ? {} : { 'build-log-url': buildLogUrl };
       const body = { repo: environment, 'app-id': app, ...log };
-      const asked = client.send<Build>('POST', '/api/v1/build', { body });
+      const asked = client.send<BuildView>('POST', '/api/v1/build', { body });
       const build = await surely(asked, `sluice builds --app ${app} --environment ${environment}`);
       const url = buildUrl(build.id, client.connection);
       if (session.json) session.document({ ...build, url });

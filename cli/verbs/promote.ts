@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
+import type { JobView } from '../../functions/api/build-shapes.ts';
 import { argument, digest } from '../arguments.ts';
 import { followRelease } from '../builds/publish.ts';
-import type { Job } from '../builds/wire.ts';
 import { path } from '../client.ts';
 import { exitCodes } from '../exit.ts';
 import { surely } from '../surely.ts';
@@ -26,7 +26,9 @@ export function registerPromote(program: Command, cli: Cli): void {
       const [app, environment] = [argument(args, 0), argument(args, 1)];
       const client = await session.client();
       const body = artifact === undefined ? {} : { artifact };
-      const asked = client.send<Job>('POST', path`/api/v1/apps/${app}/environments/${environment}/promote`, { body });
+      const asked = client.send<JobView>('POST', path`/api/v1/apps/${app}/environments/${environment}/promote`, {
+        body,
+      });
       const job = await surely(asked, `sluice list --app ${app} --environment ${environment}`);
       if (follow) {
         return await followRelease(session, {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
+import type { JobView } from '../../functions/api/build-shapes.ts';
 import { followAlone } from '../builds/job-alone.ts';
-import type { Job } from '../builds/wire.ts';
 import { path } from '../client.ts';
 import { addVerb, type Cli } from '../verb.ts';
 
@@ -24,7 +24,7 @@ export function registerPrune(program: Command, cli: Cli): void {
         .option('--dry-run', 'free nothing'),
     run: async (session, _args, { environment, app, dryRun = false }) => {
       const client = await session.client();
-      const { body: job } = await client.request<Job>({
+      const { body: job } = await client.request<JobView>({
         method: 'POST',
         path: '/api/v1/prune',
         body: {

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
+import type { BuildView } from '../../functions/api/build-shapes.ts';
 import { argument } from '../arguments.ts';
 import { buildIdOf } from '../builds/address.ts';
-import { nameOf, repoStates, type Build } from '../builds/wire.ts';
+import { nameOf, repoStates } from '../builds/states.ts';
 import { path, type Client } from '../client.ts';
 import { exitCodes } from '../exit.ts';
 import { Refused } from '../failures.ts';
@@ -20,7 +21,7 @@ export function registerPurge(program: Command, cli: Cli): void {
       await ask(client, id);
       const build = await untilInterrupted(session.world, 'Stopped waiting; the purge goes on.', async (signal) => {
         for (;;) {
-          const found = await client.get<Build>(path`/api/v1/build/${id}`, { signal });
+          const found = await client.get<BuildView>(path`/api/v1/build/${id}`, { signal });
           if (found.repo_state !== repoStates.purging) return found;
           await session.world.pause(1000, signal);
         }
@@ -38,7 +39,7 @@ async function ask(client: Client, id: string): Promise<void> {
     await client.request({ method: 'POST', path: path`/api/v1/build/${id}/purge`, body: {}, idempotent: true });
   } catch (error) {
     if (!(error instanceof Refused) || error.problem.status !== 400) throw error;
-    const { repo_state } = await client.get<Build>(path`/api/v1/build/${id}`);
+    const { repo_state } = await client.get<BuildView>(path`/api/v1/build/${id}`);
     if (repo_state !== repoStates.purging && repo_state !== repoStates.purged) throw error;
   }
 }

@@ -27,7 +27,7 @@ export function registerPush(program: Command, cli: Cli): void {
       'application bundle, or an OSTree repository in archive mode. Only what the server does not have is sent, large ' +
       'things in parts straight to the storage, several at once. After an interruption the same call goes on where it was.',
     examples: [
-      ['docker save web:1.2 -o web.tar && sluice push 7 web.tar', 'an image; later only its changed layers'],
+      ['sluice push 7 web.tar', 'what "docker save web:1.2 -o web.tar" wrote; later only the layers that changed'],
       ['sluice push 7 dist --kind bundle --publish', 'a folder, and brings it live'],
       ['sluice push https://deploy.example.com/api/v1/build/7 layout', 'the build by its URL'],
       ['sluice push 7 repo --branch app/org.example.Hello/x86_64/stable', 'one ref of an OSTree repository'],

@@ -1,22 +1,10 @@
 import { Option, type Command } from 'commander';
+import type { TokenView } from '../../functions/api/token-requests.ts';
 import { wholeNumber } from '../arguments.ts';
 import { exitCodes } from '../exit.ts';
 import { listUpTo } from '../pages.ts';
 import { ago } from '../times.ts';
 import { addVerb, type Cli } from '../verb.ts';
-
-/** What is known of a token; its value is nowhere. */
-type Token = {
-  readonly jti: string;
-  readonly name: string;
-  readonly sub: string;
-  readonly scope: readonly string[];
-  readonly apps: readonly string[];
-  readonly environments: readonly string[];
-  readonly expires: string;
-  readonly lastUsed: string | null;
-  readonly revoked: { readonly at: string; readonly by: string } | null;
-};
 
 export function addTokensList(tokens: Command, cli: Cli): void {
   addVerb<{ limit: number; cursor?: string }>(tokens, cli, {
@@ -29,7 +17,7 @@ export function addTokensList(tokens: Command, cli: Cli): void {
         .option('--cursor <cursor>', 'go on after an earlier page: its "next"'),
     run: async (session, _args, { limit, cursor }) => {
       const client = await session.client();
-      const page = await listUpTo<Token>(client, { path: '/api/v1/tokens', query: { cursor }, limit });
+      const page = await listUpTo<TokenView>(client, { path: '/api/v1/tokens', query: { cursor }, limit });
       if (session.json) session.document(page);
       else if (page.items.length === 0) session.line('There are no tokens but the admin token.');
       else session.table(page.items, columns(session.world.clock()));
@@ -40,17 +28,17 @@ export function addTokensList(tokens: Command, cli: Cli): void {
 }
 
 const columns = (now: number) => [
-  { title: 'TOKEN', cell: ({ jti }: Token) => jti },
-  { title: 'NAME', cell: ({ name }: Token) => name },
-  { title: 'STATE', cell: (token: Token) => stateText(token, now) },
-  { title: 'USED', cell: ({ lastUsed }: Token) => (lastUsed === null ? 'never' : ago(lastUsed, now)) },
-  { title: 'SUB', cell: ({ sub }: Token) => sub },
-  { title: 'SCOPES', cell: ({ scope }: Token) => scope.join(' '), shrinks: true },
-  { title: 'APPS', cell: ({ apps }: Token) => apps.join(' '), shrinks: true },
-  { title: 'ENVIRONMENTS', cell: ({ environments }: Token) => environments.join(' '), shrinks: true },
+  { title: 'TOKEN', cell: ({ id }: TokenView) => id },
+  { title: 'NAME', cell: ({ name }: TokenView) => name },
+  { title: 'STATE', cell: (token: TokenView) => stateText(token, now) },
+  { title: 'USED', cell: ({ lastUsedAt }: TokenView) => (lastUsedAt === null ? 'never' : ago(lastUsedAt, now)) },
+  { title: 'SUB', cell: ({ sub }: TokenView) => sub },
+  { title: 'SCOPES', cell: ({ scope }: TokenView) => scope.join(' '), shrinks: true },
+  { title: 'APPS', cell: ({ apps }: TokenView) => apps.join(' '), shrinks: true },
+  { title: 'ENVIRONMENTS', cell: ({ environments }: TokenView) => environments.join(' '), shrinks: true },
 ];
 
-function stateText({ revoked, expires }: Token, now: number): string {
-  if (revoked !== null) return `revoked by ${revoked.by}`;
-  return Date.parse(expires) <= now ? 'expired' : 'good';
+function stateText({ revokedAt, revokedBy, expiresAt }: TokenView, now: number): string {
+  if (revokedAt !== null) return `revoked by ${revokedBy ?? 'nobody known'}`;
+  return Date.parse(expiresAt) <= now ? 'expired' : 'good';
 }

@@ -535,6 +535,8 @@ describe('every verb', () => {
     'apps apply -f app.json --id web', 'apps list', 'apps show web', 'apps delete web', 'apps deploy-key web',
     'secrets set web name', 'secrets list web', 'secrets remove web name', 'deploy web dev', `follow ${id}`,
     'status web', 'list', 'logs web', 'rollback web dev', `cancel ${id}`, 'scale web dev web 1', 'health',
+    'create web dev', 'push 7 app.json', 'commit 7', 'publish 7', 'promote web dev', 'builds', 'purge 7', 'prune',
+    'follow-job 42', 'create-token ci build upload', 'tokens list', 'tokens revoke j1', 'audit',
   ]; // prettier-ignore
   beforeEach(async () => await writeFile(join(folder, 'app.json'), '{}'));
 
