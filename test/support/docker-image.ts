@@ -21,17 +21,27 @@ export async function testEngine(): Promise<Engine | undefined> {
  */
 export async function appImage(engine: Engine): Promise<{ artifact: Artifact; dispose: () => Promise<void> }> {
   const node = await realpath(process.execPath);
-  const { stdout } = await exec('ldd', [node]);
-  const libraries = [...stdout.matchAll(/(\/\S+) \(0x/g)].map((match) => match[1] ?? '');
   const app = new URL('../fixtures/app/server.mjs', import.meta.url).pathname;
-  const files = [
-    ...(await Promise.all(libraries.map((path) => fileSource(path, path.slice(1))))),
-    await fileSource(node, 'usr/bin/node'),
-    await fileSource(app, 'app/server.mjs'),
-  ];
+  const files = [...(await program(node, 'usr/bin/node')), await fileSource(app, 'app/server.mjs')];
   const changes = ['ENV PATH=/usr/bin', 'ENV HOST=0.0.0.0', 'CMD ["node", "/app/server.mjs"]'];
   const artifact = artifactOf(await importImage(engine, files, changes));
   return { artifact, dispose: async () => void (await exec(engine.bin, ['rmi', '--force', artifact.digest])) };
+}
+
+/** An image of a shell and little more: tests that build on it are quick. */
+export async function shellImage(engine: Engine): Promise<{ name: string; dispose: () => Promise<void> }> {
+  const programs = [
+    ['/bin/sh', 'bin/sh'],
+    ...['cat', 'env', 'sleep', 'touch'].map((name) => [`/bin/${name}`, `bin/${name}`]),
+  ];
+  const files = await Promise.all(
+    programs.map(async ([path = '', target = '']) => await program(await realpath(path), target)),
+  );
+  const once = new Map(files.flat().map((file) => [file.target, file]));
+  const id = await importImage(engine, [...once.values()], ['ENV PATH=/bin', 'WORKDIR /app']);
+  const name = `sluice-shell:${randomUUID()}`;
+  await exec(engine.bin, ['tag', id, name]);
+  return { name, dispose: async () => void (await exec(engine.bin, ['rmi', '--force', name])) };
 }
 
 /** An image of one small file, another at each call, with these tags. */
@@ -54,6 +64,16 @@ function artifactOf(id: string): Artifact {
   const digest = `sha256:${id.replace('sha256:', '')}` as const;
   const common = { app: 'web', sizeBytes: 1, origin, createdAt: 0, phases: [] };
   return { ...common, kind: 'image', digest, reference: digest };
+}
+
+/** A program with the libraries that it is linked with. */
+async function program(path: string, target: string) {
+  const { stdout } = await exec('ldd', [path]);
+  const libraries = [...stdout.matchAll(/(\/\S+) \(0x/g)].map((match) => match[1] ?? '');
+  return await Promise.all([
+    fileSource(path, target),
+    ...libraries.map((library) => fileSource(library, library.slice(1))),
+  ]);
 }
 
 async function fileSource(path: string, target: string) {
