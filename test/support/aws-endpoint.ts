@@ -12,6 +12,8 @@ export type AwsEndpoint = {
   /** What was asked: `ecr.CreateRepository`, `s3.PUT bucket/key`. */
   readonly calls: string[];
   readonly objects: Map<string, { readonly body: Buffer; readonly headers: IncomingMessage['headers'] }>;
+  /** Who may not list the bucket is told 403 of what is not there. */
+  readonly settings: { mayList: boolean };
   readonly close: () => Promise<void>;
 };
 /** By operation: `GetSecretValue`. Throws `awsError`. */
@@ -21,6 +23,7 @@ export type EndpointAnswers = Readonly<Record<string, (input: any) => unknown>>;
 export async function makeAwsEndpoint(answers: EndpointAnswers): Promise<AwsEndpoint> {
   const calls: string[] = [];
   const objects: AwsEndpoint['objects'] = new Map();
+  const settings = { mayList: true };
   const server = createServer((request, response) => {
     void (async () => {
       const body = await buffer(request);
@@ -53,7 +56,7 @@ export async function makeAwsEndpoint(answers: EndpointAnswers): Promise<AwsEndp
       objects.set(path, { body, headers });
       return void response.writeHead(200, { etag: '"1"' }).end();
     }
-    if (!found) return void refuse(404, 'NoSuchKey');
+    if (!found) return void (settings.mayList ? refuse(404, 'NoSuchKey') : refuse(403, 'AccessDenied'));
     response.writeHead(200, { etag: '"1"', 'content-length': found.body.length });
     response.end(method === 'HEAD' ? undefined : found.body);
   }
@@ -63,6 +66,7 @@ export async function makeAwsEndpoint(answers: EndpointAnswers): Promise<AwsEndp
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     calls,
     objects,
+    settings,
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
