@@ -41,11 +41,16 @@ export async function listBuilds(
       ...(after ? { after } : {}),
     });
     const builds = await Promise.all(page.items.map(async ({ value }) => await asAnyBuild(records, value)));
-    items.push(...builds.filter(fits));
+    items.push(...builds.filter((any) => !isImport(any) && fits(any)));
     read += page.items.length;
     after = page.next;
   } while (after && items.length < limit && read < maxRead);
   return { items, next: after };
+}
+
+/** What only brings an image that was uploaded to where it runs has made nothing. */
+function isImport({ build }: AnyBuild): boolean {
+  return build.kind === 'import';
 }
 
 /** By its number, or for one that a deployment made, by its id. Throws `Problem('not-found')`. */

@@ -44,7 +44,8 @@ export async function workOnPrune(ports: WorkflowPorts, job: PruneJob): Promise<
   if (job.log === '' || prune.dryRun) {
     const plan = await look(ports, await whatToKeep(ports, scope), scope);
     if (job.log === '') await tell(ports, job, plan);
-    if (prune.dryRun) return ended(plan, 'Would free');
+    // Its log has said so.
+    if (prune.dryRun) return { ...ended(plan, 'Would free'), lines: [] };
   }
   await shutGate(ports, shutMs);
   try {
@@ -141,7 +142,7 @@ function sumOf(one: Freed, other: Freed): Freed {
   };
 }
 
-function ended(what: Freed | Found, word: string): JobStep {
+function ended(what: Freed | Found, word: string): Extract<JobStep, { next: 'ended' }> {
   const freed =
     'blobs' in what
       ? { objects: what.blobs.length, bytes: bytesOf(what.blobs), artifacts: what.artifacts.length }

@@ -120,7 +120,7 @@ async function openBuild(ports: WorkflowPorts, deployment: Deployment) {
     id: deployment.id,
     at: ports.clock(),
     event: { kind: 'build' },
-    text: `Builds as ${buildId}`,
+    text: kind === 'import' ? `Brings the image to where it runs, as ${buildId}` : `Builds as ${buildId}`,
     with: () => ({ buildId }),
   });
   stillWanted(building);

@@ -21,6 +21,7 @@ import { Problem } from '../../functions/runtime/errors.ts';
 import { silentLog } from '../../functions/runtime/log.ts';
 import { runStep } from '../../functions/workflow/steps.ts';
 import { localWorkflow, readDefinition } from '../../local/workflow.ts';
+import { idleJobs } from '../support/idle-jobs.ts';
 import { awsFleet, stackDefinition, twoServices } from '../support/aws-fleet.ts';
 import { openTestRecords } from '../support/records.ts';
 import { awsError } from '../support/scripted-aws.ts';
@@ -157,6 +158,7 @@ async function world(plan: readonly Planned[]) {
     fleet: fleetOf.fleet,
     builder: { ...builder.builder, stop: async (id) => await call(() => builder.builder.stop(id)) },
     objects: {} as Ports['objects'],
+    ...idleJobs,
     secrets: { findVersion: async () => 'v1', list: async () => [] } as Partial<Ports['secrets']> as Ports['secrets'],
     clock: () => aws.world.now(),
     newId: v7,

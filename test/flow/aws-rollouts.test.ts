@@ -15,6 +15,7 @@ import type { Ports } from '../../functions/ports/ports.ts';
 import { silentLog } from '../../functions/runtime/log.ts';
 import { runStep } from '../../functions/workflow/steps.ts';
 import { localWorkflow, readDefinition } from '../../local/workflow.ts';
+import { idleJobs } from '../support/idle-jobs.ts';
 import { awsFleet, stackDefinition, twoServices, type AwsFleet } from '../support/aws-fleet.ts';
 import { openTestRecords } from '../support/records.ts';
 import { scriptedBuilder } from '../support/scripted-builder.ts';
@@ -82,6 +83,7 @@ async function awsCloud(options: { readonly events?: Events } = {}) {
     fleet,
     builder: builder.builder,
     objects: {} as Ports['objects'],
+    ...idleJobs,
     secrets: { findVersion: async () => 'v1', list: async () => [] } as Partial<Ports['secrets']> as Ports['secrets'],
     clock: () => aws.world.now(),
     newId: v7,

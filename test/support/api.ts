@@ -12,6 +12,7 @@ import { defaultLimits, defaultOidc } from '../../functions/ports/limits.ts';
 import { Problem } from '../../functions/runtime/errors.ts';
 import { silentLog } from '../../functions/runtime/log.ts';
 import { prometheusMetrics, type PrometheusMetrics } from '../../functions/runtime/metrics.ts';
+import { idleJobs } from './idle-jobs.ts';
 import { memorySecrets } from './memory-secrets.ts';
 import { openTestRecords } from './records.ts';
 
@@ -52,6 +53,7 @@ export async function openTestApi(options: Partial<Omit<ApiOptions, 'ports'>> & 
   const ports: Ports = {
     records: stores.records,
     objects: { ready } as Ports['objects'],
+    ...idleJobs,
     secrets: memorySecrets(),
     builder: {
       start: async () => {},

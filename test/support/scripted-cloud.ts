@@ -10,6 +10,7 @@ import type { Ports } from '../../functions/ports/ports.ts';
 import { silentLog } from '../../functions/runtime/log.ts';
 import { runStep } from '../../functions/workflow/steps.ts';
 import { localWorkflow, readDefinition } from '../../local/workflow.ts';
+import { idleJobs } from './idle-jobs.ts';
 import { openTestRecords } from './records.ts';
 import { scriptedBuilder, type BuildScript } from './scripted-builder.ts';
 import { scriptedFleet, type FleetScript } from './scripted-fleet.ts';
@@ -30,8 +31,11 @@ export const twoTargets: AppInput = {
   ],
 };
 
-/** The whole control plane on real records and the real workflow, over a fleet and a builder that do as they are told. */
-export async function scriptedCloud(clock: () => number = () => Date.now()) {
+/**
+ * The whole control plane on real records and the real workflows, over a fleet and a builder that do as they are told.
+ * `more`: ports that a test brings itself.
+ */
+export async function scriptedCloud(clock: () => number = () => Date.now(), more: Partial<Ports> = {}) {
   const stores = await openTestRecords({ clock });
   const script: { fleet: FleetScript; build: BuildScript; beforeStep: (step: string) => void | Promise<void> } = {
     fleet: () => ({ ends: 'succeeded' }),
@@ -42,23 +46,30 @@ export async function scriptedCloud(clock: () => number = () => Date.now()) {
   const ended: string[] = [];
   const fleet = scriptedFleet({ script: () => script.fleet, onChange: (id) => void wakeRollout(ports, id) });
   const builder = scriptedBuilder({ script: () => script.build });
-  const definition = await readDefinition(new URL('../../functions/workflow/deploy.asl.json', import.meta.url));
-  const newWorkflow = () =>
-    localWorkflow({
-      definition,
-      builder: builder.builder,
-      log: silentLog,
-      runStep: async (payload) => {
-        await script.beforeStep(payload.step);
-        return await runStep(ports, payload);
-      },
-    });
+  const folder = new URL('../../functions/workflow/', import.meta.url);
+  const definition = await readDefinition(new URL('deploy.asl.json', folder));
+  const jobDefinition = await readDefinition(new URL('job.asl.json', folder));
+  const running = {
+    builder: builder.builder,
+    log: silentLog,
+    runStep: async (payload: Readonly<Record<string, unknown>> & { readonly step: string }) => {
+      await script.beforeStep(payload.step);
+      return await runStep(ports, payload);
+    },
+  };
+  const newWorkflow = () => localWorkflow({ definition, ...running });
+  const newJobs = () => localWorkflow({ definition: jobDefinition, inputOf: (jobId) => ({ jobId }), ...running });
   let workflow = newWorkflow();
+  let jobs = newJobs();
   const ports: Ports = {
     records: stores.records,
     get workflow() {
       return workflow;
     },
+    get jobs() {
+      return jobs;
+    },
+    send: idleJobs.send,
     fleet: fleet.fleet,
     builder: builder.builder,
     objects: {} as Ports['objects'],
@@ -77,6 +88,7 @@ export async function scriptedCloud(clock: () => number = () => Date.now()) {
       limits: { ...defaultLimits, requestsPerMinute: 1_000_000 },
       oidc: defaultOidc,
     },
+    ...more,
   };
   return {
     ports,
@@ -100,10 +112,12 @@ export async function scriptedCloud(clock: () => number = () => Date.now()) {
     /** What kill -9 does: nothing of the running executions goes on, and none remembers anything. */
     loseWorkflow: async () => {
       void workflow.close();
+      void jobs.close();
       workflow = newWorkflow();
+      jobs = newJobs();
     },
     close: async () => {
-      await workflow.close();
+      await Promise.all([workflow.close(), jobs.close()]);
       await stores.close();
     },
   };
