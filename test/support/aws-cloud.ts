@@ -18,6 +18,7 @@ import {
   stateMachineName,
   webhookSecretSecret,
 } from '../../functions/runtime/aws-names.ts';
+import type { OutgoingRequest } from '../../functions/ports/ports.ts';
 import type { Log } from '../../functions/runtime/log.ts';
 import { readDefinition } from '../../local/workflow.ts';
 import { buildEvent, ecsEvents, executionEvent } from './aws-events.ts';
@@ -25,12 +26,12 @@ import { stackDefinition } from './aws-fleet.ts';
 import { awsPorts } from './aws-ports.ts';
 import { countedDynamo } from './counted-records.ts';
 import { signedPush } from './github-push.ts';
-import { scriptAws, testAwsConfig } from './scripted-aws.ts';
+import { scriptAws, testAwsConfig, type AwsScript } from './scripted-aws.ts';
 import { scriptedCodeBuild, scriptedPrefix as prefix } from './scripted-codebuild.ts';
 import { scriptedEcs } from './scripted-ecs.ts';
 import { scriptedS3 } from './scripted-s3.ts';
 import { scriptedSecretsManager } from './scripted-secrets-manager.ts';
-import { scriptedStateMachine } from './state-machine.ts';
+import { scriptedStateMachine, type StateMachineOptions } from './state-machine.ts';
 import { imageOf, runBuild, timedBuilds } from './timed-builds.ts';
 import { virtualTime } from './virtual-time.ts';
 
@@ -55,7 +56,9 @@ export type AwsCloudOptions = {
   readonly eventsTold?: number;
 };
 
-const machineArn = `arn:aws:states:${testAwsConfig.region}:123456789012:stateMachine:${stateMachineName(prefix)}`;
+const arnOf = (machine: string) => `arn:aws:states:${testAwsConfig.region}:123456789012:stateMachine:${machine}`;
+const machineArn = arnOf(stateMachineName(prefix));
+const jobMachineArn = arnOf(jobMachineName(prefix));
 export const adminToken = 'marked-admin-token-of-these-tests';
 export const webhookSecret = 'marked-webhook-secret-of-these-tests';
 
@@ -71,6 +74,8 @@ export async function awsCloud(options: AwsCloudOptions = {}) {
   const invocations: Record<FunctionName, number> = { api: 0, workflow: 0, events: 0, reconcile: 0 };
   const events: Json[] = [];
   const logged: string[] = [];
+  /** What hooks were called with. */
+  const sent: OutgoingRequest[] = [];
 
   const running = new AsyncLocalStorage<FunctionName>();
   const ecs = scriptedEcs();
@@ -84,12 +89,7 @@ export async function awsCloud(options: AwsCloudOptions = {}) {
   const secretsManager = scriptedSecretsManager();
   const builds = timedBuilds({ time, seconds: buildSeconds });
   const codeBuild = scriptedCodeBuild(builds.work);
-  const definition = await readDefinition(new URL('../../functions/workflow/deploy.asl.json', import.meta.url));
-  const machine = scriptedStateMachine({
-    arn: machineArn,
-    definition: JSON.parse(
-      JSON.stringify(definition).replaceAll("'sluice-{}'", `'${buildProjectPrefix(prefix)}-{}'`),
-    ) as typeof definition,
+  const ofMachines = {
     time,
     invoke: async (payload) => await invoke('workflow', async () => await steps(payload)),
     build: async (input) =>
@@ -99,12 +99,24 @@ export async function awsCloud(options: AwsCloudOptions = {}) {
         time,
         onChange: (build) => emit(buildEvent(build, clock())),
       }),
+  } as const satisfies Partial<StateMachineOptions>;
+  const machine = scriptedStateMachine({
+    arn: machineArn,
+    definition: await definitionOf('deploy'),
+    ...ofMachines,
     onEnd: ({ arn, status, startedAt }) => {
       if (status !== 'SUCCEEDED') emit(executionEvent({ arn, status, startedAt, at: clock() }));
     },
   });
 
-  const sfn = watched(scriptAws(new SFNClient({ ...slowCalls, ...testAwsConfig }), machine.script));
+  const jobs = scriptedStateMachine({ arn: jobMachineArn, definition: await definitionOf('job'), ...ofMachines });
+  const script: AwsScript = (operation, input: { stateMachineArn?: string; executionArn?: string }) => {
+    const arn = input.stateMachineArn ?? input.executionArn?.replace(':execution:', ':stateMachine:') ?? '';
+    // A token is answered by the machine of deployments: jobs wait for none.
+    return (arn.startsWith(jobMachineArn) ? jobs : machine).script(operation, input);
+  };
+
+  const sfn = watched(scriptAws(new SFNClient({ ...slowCalls, ...testAwsConfig }), script));
   const codeBuildClient = watched(scriptAws(new CodeBuildClient({ ...slowCalls, ...testAwsConfig }), codeBuild.script));
   const buildLogs = watched(scriptAws(new CloudWatchLogsClient({ ...quickCalls, ...testAwsConfig }), codeBuild.script));
   /** What Step Functions itself asks of CodeBuild. */
@@ -145,7 +157,7 @@ export async function awsCloud(options: AwsCloudOptions = {}) {
     prefix,
     bucket: s3.bucket,
     stateMachineArn: machineArn,
-    jobMachineArn: machineArn.replace(stateMachineName(prefix), jobMachineName(prefix)),
+    jobMachineArn,
     sfn,
     secretsManager: secretsManager.client,
     codeBuild: codeBuildClient,
@@ -155,6 +167,10 @@ export async function awsCloud(options: AwsCloudOptions = {}) {
     loadBalancing: ecs.loadBalancing,
     taskLogs: ecs.logs,
     s3: s3.client,
+    send: async (request) => {
+      sent.push(request);
+      return { status: 204 };
+    },
   });
   const steps = stepHandler(ports.workflow);
   const takeEvent = eventHandler(ports.events, { prefix });
@@ -222,6 +238,7 @@ export async function awsCloud(options: AwsCloudOptions = {}) {
     events.length = 0;
     logged.length = 0;
     machine.entered.clear();
+    jobs.entered.clear();
     Object.assign(dynamo.units, { read: 0, write: 0 });
     for (const name of Object.keys(invocations) as FunctionName[]) invocations[name] = 0;
   };
@@ -258,6 +275,9 @@ export async function awsCloud(options: AwsCloudOptions = {}) {
     units: dynamo.units,
     largestRecord: dynamo.largest,
     machine,
+    jobs,
+    sent,
+    objects: s3,
     codeBuild,
     builds,
     secretsManager,
@@ -291,7 +311,7 @@ export async function awsCloud(options: AwsCloudOptions = {}) {
     },
     async close(): Promise<void> {
       time.cancelAll();
-      await machine.close();
+      await Promise.all([machine.close(), jobs.close()]);
       await time.idle();
       await Promise.all([dynamo.close(), s3.close()]);
     },
@@ -307,6 +327,13 @@ type Watchable = {
   // oxlint-disable-next-line typescript/no-explicit-any
   readonly middlewareStack: { add(middleware: any, options: any): void };
 };
+
+/** A definition as the stack installs it, as far as it matters here: with the names of the build projects. */
+async function definitionOf(machine: 'deploy' | 'job'): Promise<StateMachineOptions['definition']> {
+  const definition = await readDefinition(new URL(`../../functions/workflow/${machine}.asl.json`, import.meta.url));
+  const text = JSON.stringify(definition).replaceAll("'sluice-{}'", `'${buildProjectPrefix(prefix)}-{}'`);
+  return JSON.parse(text) as typeof definition;
+}
 
 /** Keeps all that is said, and masks nothing: what is not said at all needs no mask. */
 function collectingLog(lines: string[]): Log {

@@ -44,6 +44,8 @@ export type AwsPlace = Pick<ApiPorts, 'records' | 'clock' | 'log' | 'metrics'> &
   readonly loadBalancing: ElasticLoadBalancingV2Client;
   readonly taskLogs: CloudWatchLogsClient;
   readonly s3: S3Client;
+  /** Where hooks go; default: nowhere but the public internet. */
+  readonly send?: WorkflowPorts['send'];
 };
 
 /** The ports of the four functions with the clients of a test, as `functions/lambda/*-ports.ts` has them with AWS's. */
@@ -52,7 +54,8 @@ export function awsPorts(place: AwsPlace) {
   const base = { records, clock, log, metrics };
   const stateMachine = { client: place.sfn, stateMachineArn };
   const jobs = startExecutions({ client: place.sfn, stateMachineArn: place.jobMachineArn, inputName: 'jobId' });
-  const objectsPlace = { client: place.s3, bucket, clock };
+  // Its URLs are called for real, so they are good by the machine's clock.
+  const objectsPlace = { client: place.s3, bucket, clock: Date.now };
   const secretsPlace = { client: place.secretsManager, prefix };
   const caching = { ...secretsPlace, cache: secretCache(clock), sleep: async () => {} };
   const buildPlace = { client: place.codeBuild, logs: place.buildLogs, records, prefix, clock, pauseMs: 1 };
@@ -99,7 +102,7 @@ export function awsPorts(place: AwsPlace) {
       ...removeObjects(objectsPlace),
     },
     secrets: { ...describeSecrets(secretsPlace), ...readSecrets(caching) },
-    send: sender(policy.fetch),
+    send: place.send ?? sender(policy.fetch),
     builder: stopBuilds(buildPlace),
     fleet: workflowFleet({ ...fleetPlace, secretReference: secretReferences(secretsPlace) }),
   };

@@ -6,7 +6,7 @@ import {
   type CodeBuildClient,
   type StartBuildCommandInput,
 } from '@aws-sdk/client-codebuild';
-import { parseBuildSpec } from '../../functions/builds/spec.ts';
+import { parseBuildSpec, type BuildSpec } from '../../functions/builds/spec.ts';
 import type { BuildObservation } from '../../functions/ports/builder.ts';
 import { imageRepository } from '../../functions/runtime/aws-names.ts';
 import type { Digest } from '../../functions/runtime/units.ts';
@@ -19,7 +19,11 @@ import type { VirtualTime } from './virtual-time.ts';
 export function timedBuilds({ time, seconds }: { readonly time: VirtualTime; readonly seconds: number }) {
   const observed = new Map<string, BuildObservation>();
   const ends = new Map<string, PromiseWithResolvers<void>>();
-  const script = { ends: (_commit: string): 'succeeded' | 'failed' => 'succeeded' };
+  const script = {
+    ends: (_commit: string): 'succeeded' | 'failed' => 'succeeded',
+    /** How the check of that name ends. */
+    checks: (_name: string): 'succeeded' | 'failed' => 'succeeded',
+  };
   const end = (id: string, observation: BuildObservation) => {
     if (observed.get(id)?.status !== 'running') return;
     observed.set(id, observation);
@@ -30,13 +34,18 @@ export function timedBuilds({ time, seconds }: { readonly time: VirtualTime; rea
       observed.set(id, { status: 'running', phase: 'build' });
       ends.set(id, Promise.withResolvers<void>());
       const { work: what } = parseBuildSpec(JSON.stringify(spec));
-      const commit = 'source' in what ? (what.source.commit ?? '') : '';
-      time.after(seconds * 1000, () => end(id, endOf(script.ends(commit), spec.app, commit)));
+      time.after(seconds * 1000, () => end(id, endOf(what, spec.app)));
     },
     observe: async (id) => observed.get(id) ?? { status: 'unknown' },
     stop: (id) => end(id, { status: 'stopped', reason: '', phases: [], exported: {} }),
     log: async () => [],
   };
+  function endOf(what: BuildSpec['work'], app: string): BuildObservation {
+    if (what.kind === 'check') return endOfCheck(script.checks(what.check.name));
+    if (what.kind === 'import') return endOfImage('succeeded', imported(what.import.artifact, app));
+    const commit = 'source' in what ? (what.source.commit ?? '') : '';
+    return endOfImage(script.ends(commit), { digest: digestOf(commit), reference: imageOf(app, commit), commit });
+  }
   return { work, script, ended: async (id: string) => await ends.get(id)?.promise };
 }
 
@@ -77,23 +86,35 @@ function digestOf(commit: string): Digest {
 
 /** What the agent pushes an app's image as. */
 export function imageOf(app: string, commit: string): string {
-  return `123456789012.dkr.ecr.${testAwsConfig.region}.amazonaws.com/${imageRepository(scriptedPrefix, app)}@${digestOf(commit)}`;
+  return imported(digestOf(commit), app).reference;
 }
 
-function endOf(status: 'succeeded' | 'failed', app: string, commit: string): BuildObservation {
-  const phases = [{ name: 'build', seconds: 290 }];
-  if (status === 'failed') {
-    return { status, reason: '', phases, exported: { SLUICE_REASON: 'The command exited with code 1' } };
-  }
-  const result = {
-    kind: 'image',
-    digest: digestOf(commit),
-    sizeBytes: 1_000_000,
-    reference: imageOf(app, commit),
-    commit,
+/** What the agent pushes an image as that was uploaded: under its own digest. */
+export function imported(digest: Digest, app: string): Made {
+  const registry = `123456789012.dkr.ecr.${testAwsConfig.region}.amazonaws.com`;
+  return { digest, reference: `${registry}/${imageRepository(scriptedPrefix, app)}@${digest}` };
+}
+
+const phases = [{ name: 'build', seconds: 290 }];
+
+type Made = { readonly digest: Digest; readonly reference: string; readonly commit?: string };
+
+function endOfImage(status: 'succeeded' | 'failed', made: Made): BuildObservation {
+  return ended(status, { kind: 'image', sizeBytes: 1_000_000, ...made, phases });
+}
+
+function endOfCheck(status: 'succeeded' | 'failed'): BuildObservation {
+  return ended(status, { kind: 'check', passed: true, phases });
+}
+
+function ended(status: 'succeeded' | 'failed', result: object): BuildObservation {
+  const failure = { SLUICE_REASON: 'The command exited with code 1' };
+  return {
+    status,
+    reason: '',
     phases,
+    exported: status === 'failed' ? failure : { SLUICE_RESULT: JSON.stringify(result) },
   };
-  return { status, reason: '', phases, exported: { SLUICE_RESULT: JSON.stringify(result) } };
 }
 
 /** The service integrations name members as the API does, but with a capital: `ProjectName`. */
