@@ -30,15 +30,18 @@ export function ruleIssues(app: App, policy: Pick<Policy, 'source' | 'targets' |
 const otherSpecBytes = 800;
 
 /** What would be refused when it is built is refused when it is said. */
-function specIssues({ source, build }: App, mostSpecBytes: number): readonly Issue[] {
+function specIssues({ source, build, environments }: App, mostSpecBytes: number): readonly Issue[] {
   const most = mostSpecBytes - otherSpecBytes;
-  if (Buffer.byteLength(JSON.stringify({ source, build })) <= most) return [];
-  return [
-    {
-      field: 'build',
-      expected: `a source and a build of at most ${most} bytes together as JSON: builds here take no more`,
-    },
-  ];
+  const fits = (told: object) => Buffer.byteLength(JSON.stringify(told)) <= most;
+  const limit = `of at most ${most} bytes together as JSON: builds here take no more`;
+  const checks = environments.flatMap(({ checks = [] }, at) =>
+    checks.flatMap(({ command, image }, index) =>
+      fits({ command, image })
+        ? []
+        : [{ field: `environments[${at}].checks[${index}]`, expected: `a command and an image ${limit}` }],
+    ),
+  );
+  return fits({ source, build }) ? checks : [{ field: 'build', expected: `a source and a build ${limit}` }, ...checks];
 }
 
 /** Where services are made by the app's own stack, nobody can guess what they are called. */

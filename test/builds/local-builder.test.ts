@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findMarks } from '../../local/process-tree.ts';
-import { bundleRequest, makeBuilds, makeSource, request, untilLogged } from '../support/builds.ts';
+import { bundleRequest, checkRequests, makeBuilds, makeSource, request, untilLogged } from '../support/builds.ts';
 import type { Builds, Repository } from '../support/builds.ts';
 
 let builds: Builds;
@@ -100,6 +100,36 @@ describe('a build on this machine', () => {
   it('keeps what its commands write to both outputs in order', async () => {
     const { text } = await builds.run(bundle('for i in 1 2 3; do echo "out $i"; echo "err $i" >&2; done'));
     expect(text).toContain('out 1\nerr 1\nout 2\nerr 2\nout 3\nerr 3');
+  });
+
+  it('ends a check at its time limit, whatever it forks and wherever it hides', async () => {
+    const check = await checkRequests(builds.data);
+    const hides = `(setsid env -i sh -c 'trap "" TERM; while :; do sleep 0.05; done' >/dev/null 2>&1 &)`;
+    const { end } = await builds.run(
+      check(`${hides}; trap "" TERM; while :; do sleep 0.05; done`, { timeoutSeconds: 1 }),
+    );
+    expect(end.status).toBe('timed_out');
+    await nothingIsLeft();
+  });
+
+  it('gives a check no more of its environment than a build command', async () => {
+    const check = await checkRequests(builds.data);
+    const { text, end } = await builds.run(check('env; ls ../..'));
+    expect(end, text).toMatchObject({ status: 'succeeded' });
+    expect(text).not.toMatch(/^(?:SLUICE_(?:SPEC|DATA|WORK|AGENT)|CODEBUILD_\w+|DOCKER_\w+)=/m);
+    await nothingIsLeft();
+  });
+
+  it('needs a container engine for an import, and for a check only where that is an image', async () => {
+    const digest = `sha256:${'d'.repeat(64)}` as const;
+    const wanted = { artifact: digest, manifest: digest, tag: 'sluice-web:d1' };
+    await expect(builds.builder.start(request({ kind: 'import', import: wanted }))).rejects.toMatchObject({
+      kind: 'unsupported',
+    });
+    const check = { name: 'scan', artifact: { kind: 'bundle', digest, manifest: digest }, image: 'a/b:1' } as const;
+    await expect(builds.builder.start(request({ kind: 'check', check }))).rejects.toMatchObject({
+      kind: 'unsupported',
+    });
   });
 
   it('refuses what needs a container engine where there is none', async () => {

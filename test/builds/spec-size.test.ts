@@ -1,6 +1,7 @@
 import { afterEach, expect, it } from 'vitest';
 import { parseApp } from '../../functions/apps/parse.ts';
 import { planBuild } from '../../functions/builds/plan.ts';
+import { parseBuildSpec } from '../../functions/builds/spec.ts';
 import { policy } from '../../functions/lambda/wire.ts';
 import { requestDeployment } from '../../functions/deployments/request.ts';
 import { Problem } from '../../functions/runtime/errors.ts';
@@ -50,6 +51,55 @@ it('what an app may say fits what a build is told, with the longest names and re
   });
   expect(Buffer.byteLength(JSON.stringify(spec))).toBeLessThanOrEqual(most);
   expect(() => parseApp(appWith(room + 1), policy)).toThrow('not valid');
+});
+
+/** An app with a check whose command has so many characters. */
+const checked = (characters: number) => {
+  const { environments, ...app } = appWith(0);
+  const checks = [
+    { name: 'c'.repeat(40), command: 'x'.repeat(characters), image: `registry.example/${'i'.repeat(200)}` },
+  ];
+  return { ...app, environments: environments.map((environment) => ({ ...environment, checks })) };
+};
+
+it('a check that is told more than CodeBuild takes is refused on AWS, and the longest that is not fits', () => {
+  expect(issuesOf(checked(4000))).toEqual([
+    {
+      field: 'environments[0].checks[0]',
+      expected: 'a command and an image of at most 3296 bytes together as JSON: builds here take no more',
+    },
+  ]);
+  const room = 3296 - JSON.stringify({ command: '', image: `registry.example/${'i'.repeat(200)}` }).length;
+  const [check] = parseApp(checked(room), policy).environments[0]?.checks ?? [];
+  expect(() => parseApp(checked(room + 1), policy)).toThrow('not valid');
+  const digest = `sha256:${'d'.repeat(64)}` as const;
+  const work = {
+    kind: 'check',
+    check: {
+      name: check?.name ?? '',
+      command: check?.command ?? '',
+      image: check?.image ?? '',
+      artifact: { kind: 'bundle', digest, manifest: digest },
+    },
+  } as const;
+  const ids = { buildId: 'b'.repeat(64), deploymentId: 'b'.repeat(64), app: 'a'.repeat(40) };
+  const json = JSON.stringify({ ...ids, timeoutSeconds: 28_799.123, work });
+  expect(parseBuildSpec(json)).toEqual(JSON.parse(json));
+  expect(Buffer.byteLength(json)).toBeLessThanOrEqual(most);
+});
+
+it('what an import is told fits, with the longest names', () => {
+  const digest = `sha256:${'d'.repeat(64)}` as const;
+  const { spec } = planBuild({
+    app: 'a'.repeat(40),
+    settings: parseApp(appWith(0), policy),
+    deploymentId: 'd'.repeat(36),
+    buildId: 'b'.repeat(38),
+    request: { kind: 'import', artifact: digest, manifest: digest },
+    fetchPolicy: policy.fetch,
+  });
+  expect(parseBuildSpec(JSON.stringify(spec))).toEqual(spec);
+  expect(Buffer.byteLength(JSON.stringify(spec))).toBeLessThanOrEqual(most);
 });
 
 it('a build that is told too much fails before it is started, with a sentence', async () => {
