@@ -7,8 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
+import { v7 } from 'uuid';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { authenticator } from '../../functions/access/authenticate.ts';
+import { mintToken } from '../../functions/access/mint.ts';
+import type { MintRequest } from '../../functions/access/narrow.ts';
+import { root } from '../../functions/access/principal.ts';
 import { applyApp } from '../../functions/apps/registry.ts';
 import { Problem, problemKinds } from '../../functions/runtime/errors.ts';
 import { silentLog } from '../../functions/runtime/log.ts';
@@ -276,6 +280,26 @@ describe('the Git remote of this machine', () => {
     expect(wrong.stderr).toContain('Authentication failed');
     expect((await tree.tryGit('clone', urlOf(app, 'wrong-token-0123'), 'x')).ok).toBe(false);
     expect(await readdir(join(folder, 'git'))).not.toContain(`${app}.git`);
+  });
+
+  it('takes a minted token that may deploy the app, and tells of the push by its name', async () => {
+    const minting = {
+      records,
+      clock: Date.now,
+      newId: v7,
+      adminTokens: async () => await Promise.resolve([adminToken]),
+    };
+    const mint = async (more: Partial<MintRequest>) =>
+      (await mintToken(minting, root, { name: 'ci', durationSeconds: 60, ...more })).value;
+    await tree.commit('a.txt', 'one');
+    const pushBy = async (token: string) => await tree.tryGit('push', urlOf(app, token), 'main');
+    const reader = await pushBy(await mint({ scope: ['read'], apps: [app] }));
+    expect([reader.ok, reader.stderr]).toEqual([false, expect.stringContaining('it has not the scope deploy')]);
+    const other = await pushBy(await mint({ scope: ['deploy'], apps: ['other'] }));
+    expect([other.ok, other.stderr]).toEqual([false, expect.stringContaining(`it does not allow the app ${app}`)]);
+    expect(calls).toEqual([]);
+    expect((await pushBy(await mint({ scope: ['deploy'], apps: [app] }))).ok).toBe(true);
+    expect(calls[0]?.push).toMatchObject({ pusher: 'admin/ci' });
   });
 
   it('has repositories for registered apps only, and says so', async () => {
