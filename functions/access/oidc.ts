@@ -44,7 +44,11 @@ const againAfterMs = 30_000;
 export function oidcVerifier(options: OidcOptions): (token: string) => Promise<CiJob> {
   const keys = keySetOf(options);
   return async function verify(token) {
-    const { jwtVerify, createLocalJWKSet, errors } = await import('jose');
+    const [{ jwtVerify }, { createLocalJWKSet }, { JOSEError, JWKSNoMatchingKey }] = await Promise.all([
+      import('jose/jwt/verify'),
+      import('jose/jwks/local'),
+      import('jose/errors'),
+    ]);
     const { audience, clock } = options;
     const issuer = options.issuer.replace(/\/$/, '');
     const check = async (set: JSONWebKeySet) =>
@@ -59,15 +63,14 @@ export function oidcVerifier(options: OidcOptions): (token: string) => Promise<C
       });
     try {
       const { payload } = await check(await keys.get()).catch(async (error: unknown) => {
-        if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
+        if (!(error instanceof JWKSNoMatchingKey)) throw error;
         return await check(await keys.renewed());
       });
       const job = v.safeParse(jobSchema, payload);
       if (!job.success) throw new Problem('unauthorized', 'The subject token does not say which job it is for');
       return { repository: job.output.repository, ref: job.output.ref, event: job.output.event_name };
     } catch (cause) {
-      if (cause instanceof errors.JOSEError)
-        throw new Problem('unauthorized', 'The subject token is not valid', { cause });
+      if (cause instanceof JOSEError) throw new Problem('unauthorized', 'The subject token is not valid', { cause });
       throw cause;
     }
   };

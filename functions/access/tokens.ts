@@ -25,7 +25,7 @@ export async function signToken(
   if (!signer) throw new Problem('unsupported', 'This control plane has no admin token to sign by');
   const { sub, scope, prefixes, apps, repos, environments, branches, tokenType } = claims;
   const lists = { scope, prefixes, apps, repos, environments, branches, parents };
-  const { SignJWT } = await import('jose');
+  const { SignJWT } = await import('jose/jwt/sign');
   const token = await new SignJWT({ name, ...lists, ...(tokenType === undefined ? {} : { token_type: tokenType }) })
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
     .setSubject(sub)
@@ -53,13 +53,13 @@ export async function verifyToken(
 }
 
 async function payloadOf(token: string, key: Uint8Array, now: EpochMs): Promise<Payload | undefined> {
-  const { jwtVerify, errors } = await import('jose');
+  const [{ jwtVerify }, { JOSEError }] = await Promise.all([import('jose/jwt/verify'), import('jose/errors')]);
   try {
     const { payload } = await jwtVerify(token, key, { algorithms: ['HS256'], currentDate: new Date(now) });
     const parsed = v.safeParse(payloadSchema, payload);
     return parsed.success ? parsed.output : undefined;
   } catch (error) {
-    if (error instanceof errors.JOSEError) return undefined;
+    if (error instanceof JOSEError) return undefined;
     throw error;
   }
 }
