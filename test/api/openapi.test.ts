@@ -80,9 +80,14 @@ describe('the OpenAPI document', () => {
     const registered = api.app.routes
       .filter(({ method }) => method !== 'ALL')
       .map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, '{$1}')}`);
+    // What takes a GET with a body takes a QUERY, which OpenAPI 3.1 has no word for.
+    const queries = registered.filter((route) => route.startsWith('QUERY '));
     const told = operations().map(({ method, path }) => `${method.toUpperCase()} ${path}`);
-    expect(told.sort()).toEqual([...new Set(registered)].sort());
+    expect(told.sort()).toEqual([...new Set(registered)].filter((route) => !queries.includes(route)).sort());
     expect(told.length).toBeGreaterThan(20);
+    const asGet = queries.map((route) => route.replace('QUERY', 'GET'));
+    const withBody = operations().filter(({ method, operation }) => method === 'get' && operation.requestBody);
+    expect(new Set(withBody.map(({ path }) => `GET ${path}`))).toEqual(new Set(asGet));
   });
 
   it('names every operation once, under a tag it explains', () => {
@@ -131,16 +136,14 @@ describe('the OpenAPI document', () => {
     const bodies = operations().flatMap(({ operation: { operationId, requestBody } }) =>
       requestBody ? [[operationId, requestBody.required]] : [],
     );
+    const needed = (operationIds: readonly string[], isNeeded: boolean) =>
+      Object.fromEntries(operationIds.map((operationId) => [operationId, isNeeded]));
+    const may = 'commitBuild followCheck followCommit followPublish getJob missingObjects promote publishBuild';
+    const must =
+      'addExtraIds applyApp createBuild deploy exchangeToken getTokens mintToken prune putBuildRef republish';
     expect(Object.fromEntries(bodies)).toEqual({
-      applyApp: true,
-      deploy: true,
-      exchangeToken: true,
-      getTokens: true,
-      mintToken: true,
-      revokeTokens: true,
-      rollback: false,
-      scale: true,
-      writeSecret: true,
+      ...needed([...must.split(' '), 'reviewCheck', 'revokeTokens', 'scale', 'transferObjects', 'writeSecret'], true),
+      ...needed([...may.split(' '), 'purgeBuild', 'rollback'], false),
     });
   });
 
