@@ -174,9 +174,10 @@ export function localFleet(options: LocalFleetOptions): LocalFleet {
       return { ...page, done: !target || (target.view().tasks.length === 0 && page.lines.length === 0) };
     },
     discard: async (artifact) => {
-      const runner = runnerOf(artifact);
-      if (!runner) throw new Problem('unsupported', noEngine);
-      await runner.discard(artifact);
+      // The blobs of what was uploaded and never came here are Objects'.
+      if (artifact.kind !== 'image' || artifact.reference === '') return;
+      if (!containers) throw new Problem('unsupported', noEngine);
+      await containers.discard(artifact);
     },
     ready: async () => {
       if (closed) throw new Error('the fleet is shutting down');

@@ -35,8 +35,6 @@ export type TaskRunner = {
   /** Why it cannot run the artifact right now; undefined when it can. */
   refuses(artifact: Artifact): Promise<string | undefined>;
   start(order: TaskOrder): Promise<RunningTask>;
-  /** Removes the artifact where it lies, if that is here; see the port. */
-  discard(artifact: Artifact): Promise<void>;
   /** Ends what a fleet killed before has left behind. */
   sweep(): Promise<void>;
 };

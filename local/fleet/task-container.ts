@@ -3,6 +3,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import type { Artifact } from '../../functions/artifacts/artifact.ts';
 import { Problem } from '../../functions/runtime/errors.ts';
 import type { Engine } from '../engine.ts';
 import {
@@ -30,7 +31,10 @@ export type ContainerRunnerOptions = {
 };
 
 /** Runs images as containers, published on loopback. */
-export function containerRunner(options: ContainerRunnerOptions): TaskRunner {
+export function containerRunner(options: ContainerRunnerOptions): TaskRunner & {
+  /** Removes an image from the engine; see the port. */
+  readonly discard: (artifact: Artifact) => Promise<void>;
+} {
   const client = engineClient(options);
   const place = join(options.data, 'work', 'tasks');
   return {

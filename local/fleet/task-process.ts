@@ -27,8 +27,6 @@ export function processRunner(options: ProcessRunnerOptions): TaskRunner & { rea
     refuses: async (artifact) =>
       (await options.objects.find(artifact.digest)) ? undefined : 'the bundle is not in the object store',
     start: (order) => start({ order, store, ports, mark: prefix + order.taskId, base: options.environment }),
-    // Its blob is one of Objects'; its unpacked folder goes with the next start.
-    discard: async () => {},
     sweep: async () => {
       await Promise.all((await findMarks(prefix)).map((mark) => killTree(mark, { graceSeconds: 0 })));
     },

@@ -326,9 +326,10 @@ export function fleetSuite(
       await under.fleet.discard(other.artifact);
     });
 
-    it('has nothing to do to discard a bundle', async () => {
+    it('has nothing to do to discard what lies in Objects alone', async () => {
       const bundle = bundleArtifact(`sha256:${'b'.repeat(64)}`);
       await expect(under.fleet.discard(bundle)).resolves.toBeUndefined();
+      await expect(under.fleet.discard({ ...bundle, kind: 'image', reference: '' })).resolves.toBeUndefined();
     });
 
     it('changes the marker with every change of what is observed', async () => {
