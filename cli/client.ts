@@ -3,6 +3,7 @@ import type { ProblemView } from '../functions/api/shapes.ts';
 import type { Connection } from './connection.ts';
 import { NotReachable, Refused, WrongUse } from './failures.ts';
 import { networkFailure } from './network.ts';
+import { querySender } from './query.ts';
 import { printable } from './terminal-text.ts';
 import type { World } from './world.ts';
 
@@ -59,7 +60,8 @@ export function path(parts: TemplateStringsArray, ...names: readonly string[]): 
  * only where it was surely not taken.
  */
 export function createClient(world: World, connection: Connection): Client {
-  const request = <T>(request: Request) => tryUntilAnswered<T>({ world, connection, request });
+  const query = querySender(world.fetch);
+  const request = <T>(request: Request) => tryUntilAnswered<T>({ world, connection, request, query });
   return {
     connection,
     request,
@@ -73,7 +75,12 @@ export const longestWaitSeconds = 20;
 const defaultTimeoutSeconds = longestWaitSeconds + 15;
 const defaultPatienceSeconds = 2;
 
-type Call = { readonly world: World; readonly connection: Connection; readonly request: Request };
+type Call = {
+  readonly world: World;
+  readonly connection: Connection;
+  readonly request: Request;
+  readonly query: ReturnType<typeof querySender>;
+};
 type Attempt<T> = { answer: Answer<T> } | { failure: Error; again: boolean; afterMs?: number };
 
 async function tryUntilAnswered<T>(call: Call): Promise<Answer<T>> {
@@ -98,8 +105,7 @@ async function tryOnce<T>(call: Call): Promise<Attempt<T>> {
   const timeout = AbortSignal.timeout((request.timeoutSeconds ?? defaultTimeoutSeconds) * 1000);
   const signal = request.signal ? AbortSignal.any([timeout, request.signal]) : timeout;
   try {
-    const response = await call.world.fetch(urlOf(call), { ...init(call), signal });
-    return await judged<T>(call, response);
+    return await judged<T>(call, await send(call, signal));
   } catch (error) {
     request.signal?.throwIfAborted();
     const { neverSent, failure } = networkFailure(error, connection.baseUrl, connection.origin.url);
@@ -115,24 +121,35 @@ function urlOf({ connection, request }: Call): string {
   return url.href;
 }
 
-function init({ world, connection, request }: Call): RequestInit {
-  const headers: Record<string, string> = {
+async function send(call: Call, signal: AbortSignal): Promise<Response> {
+  const { world, request } = call;
+  const url = urlOf(call);
+  const { contentHeaders, body } = contentOf(request);
+  const headers = { ...headersOf(call), ...contentHeaders };
+  if (request.method === 'QUERY') return await call.query({ url, headers, body: body ?? '', signal });
+  // A redirect would carry the request, maybe with its token, to another place than the one that was named.
+  const init = { method: request.method, headers, redirect: 'manual', signal } as const;
+  return await world.fetch(url, body === undefined ? init : { ...init, body });
+}
+
+function headersOf({ world, connection: { token } }: Call): Record<string, string> {
+  return {
     accept: 'application/json, application/problem+json',
     'user-agent': `sluice-cli/${world.version}`,
+    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
   };
-  if (connection.token !== undefined) headers['authorization'] = `Bearer ${connection.token}`;
-  // A redirect would carry the request, maybe with its token, to another place than the one that was named.
-  const plain = { method: request.method, headers, redirect: 'manual' } as const;
-  if (request.raw) {
-    headers['content-type'] = request.raw.contentType;
-    return { ...plain, body: request.raw.bytes };
-  }
-  if (request.body === undefined) return plain;
-  headers['content-type'] = 'application/json';
-  const text = JSON.stringify(request.body);
-  if (request.gzip !== true) return { ...plain, body: text };
-  headers['content-encoding'] = 'gzip';
-  return { ...plain, body: gzipSync(text) };
+}
+
+type Content = { readonly contentHeaders: Record<string, string>; readonly body?: string | Buffer<ArrayBuffer> };
+
+function contentOf({ body, raw, gzip = false }: Request): Content {
+  if (raw) return { contentHeaders: { 'content-type': raw.contentType }, body: raw.bytes };
+  if (body === undefined) return { contentHeaders: {} };
+  const type = { 'content-type': 'application/json' };
+  const text = JSON.stringify(body);
+  return gzip
+    ? { contentHeaders: { ...type, 'content-encoding': 'gzip' }, body: gzipSync(text) }
+    : { contentHeaders: type, body: text };
 }
 
 function isRepeatable({ method, idempotent = false }: Request): boolean {

@@ -6,7 +6,7 @@ import type { Slots } from './slots.ts';
 /** Where a push goes, and what its parts share. */
 export type Destination = {
   readonly client: Client;
-  readonly world: Pick<World, 'fetch' | 'pause'>;
+  readonly world: Pick<World, 'pause'>;
   /** The build's id. */
   readonly build: string;
   /** How many requests that carry bytes there are at once: `slots` keeps to it. */

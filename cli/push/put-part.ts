@@ -1,6 +1,7 @@
 import { NotReachable } from '../failures.ts';
 import { networkFailure } from '../network.ts';
 import { timeoutSeconds, type Destination } from './destination.ts';
+import { httpPut } from './http-put.ts';
 
 /** A part of an object, and by what it may be put into the storage without a token. */
 export type Part = {
@@ -21,7 +22,7 @@ export async function putPart(
   { to, signal }: { to: Destination; signal: AbortSignal },
 ): Promise<void> {
   for (let tries = 1; ; tries++) {
-    const attempt = await tryOnce(part, bytes, { to, signal });
+    const attempt = await tryOnce(part, bytes, signal);
     if (attempt === 'taken') return;
     if (tries === mostTries || !attempt.again) throw attempt.failure;
     to.progress.waiting();
@@ -34,23 +35,16 @@ const longestPauseSeconds = 30;
 
 type Attempt = 'taken' | { readonly failure: NotReachable; readonly again: boolean; readonly afterMs?: number };
 
-async function tryOnce(
-  { url, headers, number }: Part,
-  bytes: Buffer,
-  { to, signal }: { to: Destination; signal: AbortSignal },
-): Promise<Attempt> {
+async function tryOnce({ url, headers, number }: Part, bytes: Buffer, signal: AbortSignal): Promise<Attempt> {
   const place = URL.canParse(url) ? new URL(url).origin : 'the storage';
   const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutSeconds * 1000)]);
   try {
-    const body = bytes as Buffer<ArrayBuffer>;
-    const response = await to.world.fetch(url, { method: 'PUT', headers, body, redirect: 'manual', signal: limit });
-    // Read to its end, so that the connection can be used again.
-    const said = await response.text();
-    if (response.ok) return 'taken';
-    const failure = new NotReachable(`${place} answered ${response.status} to part ${number}${reasonIn(said)}.`);
-    const seconds = Number(response.headers.get('retry-after') ?? Number.NaN);
+    const { status, retryAfter, text } = await httpPut({ url, headers, bytes, signal: limit });
+    if (status >= 200 && status < 300) return 'taken';
+    const failure = new NotReachable(`${place} answered ${status} to part ${number}${reasonIn(text)}.`);
+    const seconds = Number(retryAfter ?? Number.NaN);
     const afterMs = seconds > 0 ? { afterMs: Math.min(seconds, longestPauseSeconds) * 1000 } : {};
-    return { failure, again: isPassing(response.status), ...afterMs };
+    return { failure, again: isPassing(status), ...afterMs };
   } catch (error) {
     signal.throwIfAborted();
     // Never with the URL itself: whoever has it may write.

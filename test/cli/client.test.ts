@@ -149,3 +149,37 @@ describe('trying again', () => {
     expect(server.received).toHaveLength(1);
   });
 });
+
+describe('a QUERY', () => {
+  const ask = async () =>
+    (await client.request({ method: 'QUERY', path: '/x', body: { wanted: ['a'] }, gzip: true })).body;
+
+  it('carries its body, packed where that is asked for, and is repeated like a GET', async () => {
+    server.on('QUERY /x', { cut: true }, { body: { fine: true } });
+    const { body } = await client.request({ method: 'QUERY', path: '/x', body: { wanted: ['a'] } });
+    expect(body).toEqual({ fine: true });
+    expect(server.received.map(({ body }) => body)).toEqual([{ wanted: ['a'] }, { wanted: ['a'] }]);
+  });
+
+  it.each([
+    [403, '{"message":"Forbidden"}'],
+    [404, '{"message":"Not Found"}'],
+    [405, '<html>nginx</html>'],
+    [501, ''],
+  ])('is a GET with a body where something on the way answers %i to it, and is asked so once', async (status, text) => {
+    server.on('QUERY /x', { status, text });
+    server.on('GET /x', { body: { fine: true } });
+    expect([await ask(), await ask()]).toEqual([{ fine: true }, { fine: true }]);
+    expect(server.calls('QUERY /x')).toHaveLength(1);
+    for (const { body, headers } of server.calls('GET /x')) {
+      expect(body).toEqual({ wanted: ['a'] });
+      expect(headers).toMatchObject({ authorization: 'Bearer secret-token', 'content-encoding': 'gzip' });
+    }
+  });
+
+  it('that the API refuses is refused', async () => {
+    server.on('QUERY /x', { status: 404, body: problem(404) });
+    expect(await failureOf(ask())).toMatchObject({ name: 'Refused' });
+    expect(server.calls('GET /x')).toHaveLength(0);
+  });
+});

@@ -35,14 +35,25 @@ export class Layout {
     return { mediaType, digest: `sha256:${sha256(bytes)}`, size: bytes.length };
   }
 
-  image(layers: readonly Buffer[], platform: Platform = { architecture: 'amd64' }): Descriptor & { platform: object } {
-    const diffIds = layers.map((layer) => `sha256:${sha256(layer)}`);
+  image(layers: readonly Buffer[], platform?: Platform): Descriptor & { platform: object } {
+    return this.imageOf(
+      layers.map((layer) => this.blob(layer, type('layer.v1.tar'))),
+      platform,
+    );
+  }
+
+  /** The same of layers that lie there already; they are not compressed. */
+  imageOf(
+    layers: readonly Descriptor[],
+    platform: Platform = { architecture: 'amd64' },
+  ): Descriptor & { platform: object } {
+    const diffIds = layers.map(({ digest }) => digest);
     const config = { os: 'linux', ...platform, rootfs: { type: 'layers', diff_ids: diffIds } };
     const manifest = {
       schemaVersion: 2,
       mediaType: type('manifest.v1+json'),
       config: this.blob(json(config), type('config.v1+json')),
-      layers: layers.map((layer) => this.blob(layer, type('layer.v1.tar'))),
+      layers,
     };
     return { ...this.blob(json(manifest), type('manifest.v1+json')), platform: { os: 'linux', ...platform } };
   }

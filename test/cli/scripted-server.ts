@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { gunzipSync } from 'node:zlib';
 
 export type Received = {
   readonly method: string;
@@ -78,7 +79,8 @@ const notFound: Reply = {
 async function read(request: IncomingMessage): Promise<Received> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(Buffer.from(chunk as Uint8Array));
-  const text = Buffer.concat(chunks).toString('utf8');
   const { method = '', url = '', headers } = request;
+  const bytes = Buffer.concat(chunks);
+  const text = (headers['content-encoding'] === 'gzip' ? gunzipSync(bytes) : bytes).toString('utf8');
   return { method, url, headers, body: text === '' ? undefined : JSON.parse(text) };
 }

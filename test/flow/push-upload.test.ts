@@ -150,4 +150,11 @@ describe('a folder that is pushed', () => {
     expect(await withToken('create', 'web', 'dev')).toBe(2);
     expect((await sluice('tokens', 'list')).out).toContain('admin/uploader');
   });
+
+  it('passes through what knows no QUERY', async () => {
+    proxy.refuse('QUERY');
+    const build = await create();
+    expect(await sluice('push', build, await app('six'), '--commit')).toMatchObject({ code: 0, err: '' });
+    expect(proxy.passed.some(({ method, path }) => method === 'GET' && path.includes('missing_objects'))).toBe(true);
+  });
 });

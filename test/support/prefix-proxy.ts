@@ -17,11 +17,13 @@ export type Passed = {
 export async function startPrefixProxy(target: string, prefix: string) {
   const passed: Passed[] = [];
   const listeners = new Set<() => void>();
+  const unknown = new Set<string>();
   let hold: (request: { method: string; path: string }) => Promise<void> | undefined = () => undefined;
   const server = createServer((request, response) => {
     const path = request.url ?? '';
     if (!path.startsWith(`${prefix}/`)) return void response.writeHead(404).end('not here');
     const method = request.method ?? '';
+    if (unknown.has(method)) return void response.writeHead(403).end('{"message":"Forbidden"}');
     void Promise.resolve(hold({ method, path })).then(() => pass(request, response, path.slice(prefix.length)));
   });
 
@@ -65,6 +67,8 @@ export async function startPrefixProxy(target: string, prefix: string) {
         check();
       });
     },
+    /** From now on it does not know that method, as API Gateway knows no QUERY. */
+    refuse: (method: string) => void unknown.add(method),
     /** What it answers with is waited for before a request is passed on. */
     holdBack: (wait: typeof hold) => {
       hold = wait;
