@@ -17,7 +17,7 @@ import { jsonBody, path, query } from './input.ts';
 import { answerJob, job } from './job-answer.ts';
 import type { RouteDependencies } from './options.ts';
 import { permit } from './permit.ts';
-import { permitJob } from './permit-build.ts';
+import { mayReadJob, permitJob } from './permit-build.ts';
 import { getOrQuery, queryBody } from './query-method.ts';
 import { actorOf, type ApiEnv } from './request-context.ts';
 import { noQuery, pageQuery } from './requests.ts';
@@ -81,8 +81,12 @@ export function jobRoutes({ ports }: RouteDependencies): Hono<ApiEnv> {
         const { limit = 50, cursor } = c.req.valid('query');
         const where = { partition: deadHooks, index: 'lookup', order: 'descending', limit } as const;
         const page = await ports.records.list<Job>({ ...where, ...(cursor ? { after: cursor } : {}) });
-        const items = await Promise.all(page.items.map(async ({ value }) => await answerJob(ports, value, 0)));
-        return c.json({ items, next: page.next ?? null });
+        const items = await Promise.all(
+          page.items.map(async ({ value }) =>
+            (await mayReadJob(c, ports.records, value)) ? [await answerJob(ports, value, 0)] : [],
+          ),
+        );
+        return c.json({ items: items.flat(), next: page.next ?? null });
       },
     )
     .post(

@@ -6,7 +6,7 @@ import { findUpload, getUpload } from '../builds/upload-store.ts';
 import type { UploadBuild } from '../builds/upload-build.ts';
 import type { Job } from '../builds/job.ts';
 import type { Records } from '../ports/records.ts';
-import { permit } from './permit.ts';
+import { mayRead, permit } from './permit.ts';
 import { principalOf, type ApiEnv } from './request-context.ts';
 
 /** A build by upload that the caller's token allows. Throws `Problem('forbidden')`, `Problem('not-found')`. */
@@ -29,6 +29,11 @@ export function resourceOf(any: AnyBuild): Resource {
 /** The same of a job: what it works on. */
 export async function permitJob(c: Context<ApiEnv>, records: Records, job: Job): Promise<void> {
   permit(c, await jobResource(records, job));
+}
+
+/** Whether a job may be shown in a list. */
+export async function mayReadJob(c: Context<ApiEnv>, records: Records, job: Job): Promise<boolean> {
+  return mayRead(principalOf(c), await jobResource(records, job));
 }
 
 async function jobResource(records: Records, { app, repo, work }: Job): Promise<Resource> {

@@ -390,7 +390,7 @@ describe('a secret', () => {
         },
       },
     });
-    const parent = await mint(watched, { name: 'parent' });
+    const parent = await mint(watched, { name: 'parent', duration: 7200 });
     const child = await mint(watched, { name: 'child', scope: ['read'] }, parent.token);
     await watched.request('GET', '/api/v1/apps', bearer(child.token));
     await watched.request('PUT', '/api/v1/apps/web', { body: {}, ...bearer(child.token) });

@@ -29,6 +29,8 @@ export async function startTestServer(options: { data?: string; env?: Record<str
       SLUICE_ADMIN_TOKEN: testToken,
       SLUICE_WEBHOOK_SECRET: testWebhookSecret,
       SLUICE_ENGINE: 'process',
+      // Tests ask as fast as they can, all by one token.
+      SLUICE_RATE_PER_MINUTE: '1000000',
       LOG_LEVEL: 'info',
       ...options.env,
     },
