@@ -85,6 +85,11 @@ export const requirements: readonly Requirement[] = [
   at('POST /api/v1/repo/:repo/republish', ['republish'], anyBuild),
   at('POST /api/v1/prune', ['tokenmanagement'], anyBuild),
 
+  at('GET /repo/:app/:environment/config', ['download'], environment),
+  at('GET /repo/:app/:environment/refs/heads/:type/:name/:arch/:branch', ['download'], environment),
+  at('GET /repo/:app/:environment/objects/:folder/:rest', ['download'], environment),
+  at('GET /repo/:app/:environment/deltas/:folder/:rest/:piece', ['download'], environment),
+
   at('POST /api/v1/token_subset', 'any', all),
   at('POST /api/v1/tokens/get_list', ['tokenmanagement'], all),
   at('POST /api/v1/tokens/revoke', ['tokenmanagement'], all),

@@ -23,6 +23,7 @@ import type { ApiOptions, RouteDependencies } from './options.ts';
 import { isProtocolPath, problemAnswer } from './problem.ts';
 import { rated } from './rated.ts';
 import type { ApiEnv } from './request-context.ts';
+import { repositoryRoutes } from './repository.ts';
 import { requestLog } from './request-log.ts';
 import { withSecurityHeaders } from './security-headers.ts';
 import { tokenRoutes } from './tokens.ts';
@@ -39,7 +40,7 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
   const app = new Hono<ApiEnv>();
   app.use(requestLog({ ...ports, metrics }), withSecurityHeaders({ https: options.https ?? false }));
   const access = accessTo(options, dependencies);
-  app.use('/api/*', ...access).use('/metrics', ...access);
+  app.use('/api/*', ...access).use('/repo/*', ...access).use('/metrics', ...access);
   app
     .route('/', appRoutes(dependencies))
     .route('/', deploymentRoutes(dependencies))
@@ -49,6 +50,7 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
     .route('/', buildWorkRoutes(dependencies))
     .route('/', jobRoutes(dependencies))
     .route('/', promotionRoutes(dependencies))
+    .route('/', repositoryRoutes(dependencies))
     .route('/', tokenRoutes(dependencies))
     .route('/', exchangeRoutes(dependencies))
     .route('/', auditRoutes(dependencies))

@@ -20,6 +20,7 @@ export function documentation(version: string): Partial<GenerateSpecOptions> {
         { name: 'deployments', description: 'Attempts to bring an artifact to an environment.' },
         { name: 'environments', description: 'The places an app runs.' },
         { name: 'builds', description: 'Attempts to make an artifact.' },
+        { name: 'repositories', description: 'What was published of OSTree, to be pulled.' },
         { name: 'tokens', description: 'What callers may do, and what they have done.' },
         { name: 'webhooks', description: 'Where pushes are told of.' },
         { name: 'operations', description: 'For those who run this control plane.' },

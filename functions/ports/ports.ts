@@ -75,7 +75,7 @@ export type ApiPorts = Pick<Ports, 'records' | 'clock' | 'newId' | 'log' | 'metr
   readonly jobs: Pick<Ports['jobs'], 'start'>;
   readonly objects: Pick<
     Ports['objects'],
-    'ready' | 'find' | 'read' | 'put' | 'receive' | 'openUpload' | 'abandonUpload'
+    'ready' | 'find' | 'read' | 'put' | 'receive' | 'openUpload' | 'abandonUpload' | 'downloadUrl'
   >;
   readonly secrets: Pick<Ports['secrets'], 'write' | 'list' | 'remove' | 'ready'>;
   readonly builder: Pick<Ports['builder'], 'stop' | 'logs' | 'ready'>;

@@ -18,6 +18,7 @@ import { workflowFleet } from '../../functions/aws/fleet/workflow-fleet.ts';
 import { finishUploads } from '../../functions/aws/object-finish.ts';
 import { listObjects } from '../../functions/aws/object-list.ts';
 import { receiveObjects } from '../../functions/aws/object-receive.ts';
+import { signedGet } from '../../functions/aws/object-urls.ts';
 import { abandonUploads, openUploads } from '../../functions/aws/object-uploads.ts';
 import { objectsReady, readObjects, removeObjects, writeObjects } from '../../functions/aws/objects.ts';
 import { rotatingSecret } from '../../functions/aws/rotating-secret.ts';
@@ -82,6 +83,7 @@ export function awsPorts(place: AwsPlace) {
       ...openUploads(objectsPlace),
       ...abandonUploads(objectsPlace),
       ...objectsReady(objectsPlace),
+      downloadUrl: async (digest, seconds) => await signedGet(objectsPlace, digest, seconds),
     },
     secrets: { ...writeSecrets(caching), ...removeSecrets(caching), ...listSecrets(secretsPlace) },
     builder: { ...stopBuilds(buildPlace), ...readBuildLogs(buildPlace), ...readyToBuild(buildPlace) },

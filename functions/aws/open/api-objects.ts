@@ -1,6 +1,7 @@
 import { S3Client } from '@aws-sdk/client-s3';
 import type { ApiPorts } from '../../ports/ports.ts';
 import { transferCalls } from '../client.ts';
+import { signedGet } from '../object-urls.ts';
 import { receiveObjects } from '../object-receive.ts';
 import { abandonUploads, openUploads } from '../object-uploads.ts';
 import { objectsReady, readObjects, writeObjects } from '../objects.ts';
@@ -16,5 +17,6 @@ export function openApiObjects({ bucket, clock }: Pick<Place, 'bucket' | 'clock'
     ...openUploads(options),
     ...abandonUploads(options),
     ...objectsReady(options),
+    downloadUrl: async (digest, seconds) => await signedGet(options, digest, seconds),
   };
 }
