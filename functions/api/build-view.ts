@@ -118,7 +118,8 @@ export function checkView(build: number, { name, jobId, outcome, results }: Buil
 
 /** A job with what it has told from `offset` on; pure. */
 export function jobView(job: Job, { log, offset }: { readonly log: string; readonly offset: number }): JobView {
-  const { id, work, state, startAfter, repo } = job;
+  const { id, work, state, repo } = job;
+  const startAfter = work.kind === 'hook' && state.status === 'started' ? work.nextAt : undefined;
   const results = resultsOf(state);
   return {
     id,

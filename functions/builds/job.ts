@@ -22,8 +22,6 @@ export type Job = {
   readonly log: string;
   /** What is told behind the output of a check's run. */
   readonly logAfter?: string;
-  /** Not before this. */
-  readonly startAfter?: EpochMs;
   /** True once its lane is free of it and nothing is left to do. */
   readonly settled: boolean;
 };

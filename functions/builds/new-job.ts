@@ -8,7 +8,6 @@ export type NewJob = {
   readonly app?: string | undefined;
   readonly repo: string | null;
   readonly createdBy: string;
-  readonly startAfter?: number;
 };
 
 type NewJobPorts = Pick<ApiPorts, 'records' | 'clock' | 'newId'>;

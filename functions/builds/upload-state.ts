@@ -60,13 +60,13 @@ export function publishing(build: UploadBuild, { jobId, by }: { jobId: number; b
 function requireUnpublished(state: PublishedState): void {
   switch (state.status) {
     case 'unpublished':
+    // What stood in its way then may be mended now.
+    case 'failed':
       return;
     case 'publishing':
       throw wrongPublished('Build is currently being published', 'publishing');
     case 'published':
       throw wrongPublished('Build has already been published', 'published');
-    case 'failed':
-      throw wrongPublished(`Previous publish failed: ${state.reason}`, 'failed');
   }
 }
 
