@@ -1,6 +1,7 @@
 import type { JobView } from '../../functions/api/build-shapes.ts';
 import { path, type Client } from '../client.ts';
 import { exitCodes, type ExitCode } from '../exit.ts';
+import { Refused } from '../failures.ts';
 import { followDeployment } from '../follow/follow.ts';
 import type { Session } from '../session.ts';
 import { refusedInState } from './already.ts';
@@ -47,7 +48,15 @@ async function start(session: Session, client: Client, build: string): Promise<v
 export async function followRelease(session: Session, job: JobAlone): Promise<ExitCode> {
   const { exitCode, results } = await followAlone(session, job);
   const deployment = results['deployment'];
-  return exitCode === exitCodes.done && typeof deployment === 'string'
-    ? await followDeployment(session, deployment)
-    : exitCode;
+  if (exitCode !== exitCodes.done || typeof deployment !== 'string') return exitCode;
+  try {
+    return await followDeployment(session, deployment);
+  } catch (error) {
+    if (!(error instanceof Refused) || error.problem.status !== 403) throw error;
+    throw new Refused(
+      error.problem,
+      `It is published, and deployment ${deployment} goes on; to follow it the token needs the scope "read". ` +
+        '--no-follow does without.',
+    );
+  }
 }

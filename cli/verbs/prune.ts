@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
 import type { JobView } from '../../functions/api/build-shapes.ts';
+import { wholeNumber } from '../arguments.ts';
 import { followAlone } from '../builds/job-alone.ts';
 import { path } from '../client.ts';
 import { addVerb, type Cli } from '../verb.ts';
 
-type Options = { environment?: string; app?: string; dryRun?: boolean };
+type Options = { environment?: string; app?: string; dryRun?: boolean; keepHours?: number };
 
 export function registerPrune(program: Command, cli: Cli): void {
   addVerb<Options>(program, cli, {
@@ -21,8 +22,9 @@ export function registerPrune(program: Command, cli: Cli): void {
       command
         .option('--environment <environment>', 'only of this environment')
         .option('--app <app>', 'only of this app')
-        .option('--dry-run', 'free nothing'),
-    run: async (session, _args, { environment, app, dryRun = false }) => {
+        .option('--dry-run', 'free nothing')
+        .option('--keep-hours <hours>', 'leave alone what is younger; default: a day', wholeNumber(0, 8760)),
+    run: async (session, _args, { environment, app, dryRun = false, keepHours }) => {
       const client = await session.client();
       const { body: job } = await client.request<JobView>({
         method: 'POST',
@@ -31,6 +33,7 @@ export function registerPrune(program: Command, cli: Cli): void {
           ...(environment === undefined ? {} : { repo: environment }),
           ...(app === undefined ? {} : { app }),
           ...(dryRun ? { 'dry-run': true } : {}),
+          ...(keepHours === undefined ? {} : { 'keep-hours': keepHours }),
         },
       });
       const { exitCode } = await followAlone(session, {

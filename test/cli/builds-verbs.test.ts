@@ -214,6 +214,14 @@ describe('publish', () => {
     expect(await sluice('publish 7')).toMatchObject({ code: 0, out: 'Publishing build 7: done.\n' });
   });
 
+  it('says so when the token may publish and not follow what comes of it', async () => {
+    server.on(view, { status: 403, body: problem(403, { message: 'Not enough permissions' }) });
+    expect(await sluice('publish 7')).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/It is published, and deployment .* goes on; .* needs the scope "read"/),
+    });
+  });
+
   it('--no-follow does not wait', async () => {
     expect(await sluice('publish 7 --no-follow')).toMatchObject({ code: 0, out: 'Build 7 is being published.\n' });
     expect(server.calls(follow)).toHaveLength(0);
@@ -305,13 +313,13 @@ describe('prune', () => {
   it('says what it frees by the log of its job', async () => {
     server.on('POST /api/v1/prune', { body: job({ kind: 5 }) });
     server.on('QUERY /api/v1/job/42', { body: endedJob({ blobs: 3 }, 'would free 3 blobs, 45 bytes\n') });
-    expect(await sluice('prune --environment dev --app web --dry-run')).toMatchObject({
+    expect(await sluice('prune --environment dev --app web --dry-run --keep-hours 2')).toMatchObject({
       code: 0,
       out: '  | would free 3 blobs, 45 bytes\nPruning, dry: done.\n',
     });
     await sluice('prune');
     expect(server.calls('POST /api/v1/prune').map(({ body }) => body)).toEqual([
-      { repo: 'dev', app: 'web', 'dry-run': true },
+      { repo: 'dev', app: 'web', 'dry-run': true, 'keep-hours': 2 },
       {},
     ]);
     expect(documents((await sluice('prune --json')).out).at(-1)).toMatchObject({ type: 'job', results: { blobs: 3 } });

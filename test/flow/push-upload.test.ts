@@ -32,14 +32,13 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-function start(...args: readonly string[]) {
+function start(args: readonly string[], token = testToken) {
   const { SLUICE_DATA: _data, ...inherited } = process.env;
-  const env = { ...inherited, SLUICE_URL: proxy.url, SLUICE_TOKEN: testToken };
+  const env = { ...inherited, SLUICE_URL: proxy.url, SLUICE_TOKEN: token };
   return spawn(process.execPath, [launcher, ...args], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
-async function sluice(...args: readonly string[]) {
-  const child = start(...args);
+async function finish(child: ReturnType<typeof start>) {
   let out = '';
   let err = '';
   child.stdout.on('data', (chunk) => (out += String(chunk)));
@@ -47,6 +46,7 @@ async function sluice(...args: readonly string[]) {
   const [code] = (await once(child, 'close')) as [number | null];
   return { code, out, err };
 }
+const sluice = async (...args: readonly string[]) => await finish(start(args));
 
 async function app(version: string, more: Record<string, Uint8Array> = {}): Promise<string> {
   const root = join(folder, version);
@@ -97,7 +97,7 @@ describe('a folder that is pushed', () => {
     const here = () => proxy.passed.slice(from);
     let held = 0;
     proxy.holdBack(({ method }) => (method === 'PUT' && ++held > 2 ? new Promise<never>(() => {}) : undefined));
-    const child = start('push', build, root);
+    const child = start(['push', build, root]);
     await proxy.until(() => partsOf(here()).length === 2);
     const ended = once(child, 'close');
     child.kill('SIGKILL');
@@ -136,19 +136,29 @@ describe('a folder that is pushed', () => {
     const id = build.split('/').at(-1) ?? '';
     const minted = await sluice('create-token', 'uploader', `build/${id}`, 'upload', '--duration', '10m');
     expect(minted).toMatchObject({ code: 0, err: '' });
-    const env = { SLUICE_TOKEN: minted.out.trim() };
-    const withToken = async (...args: readonly string[]) => {
-      const child = spawn(process.execPath, [launcher, ...args], {
-        cwd: folder,
-        env: { ...process.env, SLUICE_URL: proxy.url, ...env },
-        stdio: 'ignore',
-      });
-      return ((await once(child, 'close')) as [number])[0];
-    };
+    const withToken = async (...args: readonly string[]) => (await finish(start(args, minted.out.trim()))).code;
     expect(await withToken('push', build, await app('five'))).toBe(0);
     expect(await withToken('commit', build)).toBe(2);
     expect(await withToken('create', 'web', 'dev')).toBe(2);
     expect((await sluice('tokens', 'list')).out).toContain('admin/uploader');
+  });
+
+  it('is brought live with the token that docs/push.md has for CI, and with no other environment in reach', async () => {
+    const scope = ['build', 'upload', 'publish', 'read'];
+    const limits = ['--app', 'web', '--repo', 'dev', '--environment', 'dev'];
+    const minted = await sluice('create-token', 'ci', '', ...scope, ...limits);
+    const withToken = async (...args: readonly string[]) => await finish(start(args, minted.out.trim()));
+    const created = await withToken('create', 'web', 'dev');
+    expect(created.code).toBe(0);
+    expect(await withToken('push', created.out.trim(), await app('ci'), '--publish')).toMatchObject({
+      code: 0,
+      err: '',
+    });
+    expect(await live()).toBe('ci');
+    expect(await withToken('create', 'web', 'stable')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('Not enough permissions'),
+    });
   });
 
   it('passes through what knows no QUERY', async () => {
