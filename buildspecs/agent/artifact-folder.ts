@@ -42,13 +42,11 @@ export async function layOutArtifact(outside: Outside, { kind, digest, manifest:
 /** https://github.com/opencontainers/image-spec/blob/main/image-layout.md */
 async function layOutImage(outside: Outside, manifest: Manifest, digest: string): Promise<void> {
   const folder = outside.work.artifact;
-  const described = await describeContent(objectsContent(outside, manifest), digest);
-  const said = described.kind === 'index' ? described.index.mediaType : described.manifest.mediaType;
-  const mediaType = said ?? `application/vnd.oci.image.${described.kind}.v1+json`;
-  const root = { mediaType, digest, size: described.bytes.byteLength };
-  await fetchAll(outside, manifest.entries, (name) => {
-    const hex = /^([0-9a-f]{64})\.blob$/.exec(name)?.[1];
-    return hex === undefined ? undefined : join('blobs/sha256', hex);
+  const { mediaType, bytes } = await describeContent(objectsContent(outside, manifest), digest);
+  const root = { mediaType, digest, size: bytes.byteLength };
+  await fetchAll(outside, manifest.entries, (name, blob) => {
+    const hex = blob.digest.slice('sha256:'.length);
+    return name === `${hex}.blob` ? join('blobs/sha256', hex) : undefined;
   });
   await writeFile(join(folder, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}\n');
   await writeFile(join(folder, 'index.json'), `${JSON.stringify({ schemaVersion: 2, manifests: [root] })}\n`);
@@ -90,11 +88,11 @@ async function layOutRepository(outside: Outside, { entries, head }: Manifest): 
 async function fetchAll(
   outside: Outside,
   entries: Manifest['entries'],
-  pathOf: (name: string) => string | undefined,
+  pathOf: (name: string, entry: ManifestEntry) => string | undefined,
 ): Promise<void> {
   const left: { entry: ManifestEntry; path: string }[] = [...entries].map(([name, entry]) => ({
     entry,
-    path: pathOrRefuse(name, pathOf(name)),
+    path: pathOrRefuse(name, pathOf(name, entry)),
   }));
   const folders = new Set(left.map(({ path }) => dirname(path)));
   for (const folder of folders) await mkdir(join(outside.work.artifact, folder), { recursive: true });

@@ -56,10 +56,13 @@ export type ImageIndex = v.InferOutput<typeof indexSchema>;
 export type ImageManifest = v.InferOutput<typeof manifestSchema>;
 
 /** A manifest or an index, as it is and as it is understood. */
-export type Described = { readonly digest: Digest; readonly bytes: Buffer } & (
+export type Described = { readonly digest: Digest; readonly bytes: Buffer; readonly mediaType: string } & (
   | { readonly kind: 'index'; readonly index: ImageIndex }
   | { readonly kind: 'manifest'; readonly manifest: ImageManifest }
 );
+
+/** One that names no media type is what its fields are. */
+const oci = 'application/vnd.oci.image';
 
 /** Reads a manifest or an index. Throws `Problem` when it is neither, or has a layer that may not be passed on. */
 export async function describeContent(content: ImageContent, digest: unknown): Promise<Described> {
@@ -67,13 +70,18 @@ export async function describeContent(content: ImageContent, digest: unknown): P
   const bytes = await readSmall(blob.read());
   const json = parseJson(bytes);
   const index = v.safeParse(indexSchema, json);
-  if (index.success) return { digest: blob.digest, bytes, kind: 'index', index: index.output };
+  const described = { digest: blob.digest, bytes };
+  if (index.success) {
+    const mediaType = index.output.mediaType ?? `${oci}.index.v1+json`;
+    return { ...described, mediaType, kind: 'index', index: index.output };
+  }
   const manifest = v.safeParse(manifestSchema, json);
   if (!manifest.success) throw content.unusable('it holds a manifest that is none');
   // Its bytes are on some other server, by a URL in the manifest: an image must not depend on that.
   const isForeign = manifest.output.layers.some(({ mediaType }) => /nondistributable|foreign/.test(mediaType));
   if (isForeign) throw content.unusable('it has a layer that may not be distributed');
-  return { digest: blob.digest, bytes, kind: 'manifest', manifest: manifest.output };
+  const mediaType = manifest.output.mediaType ?? `${oci}.manifest.v1+json`;
+  return { ...described, mediaType, kind: 'manifest', manifest: manifest.output };
 }
 
 /** A JSON blob of an image; undefined when it is no JSON. */

@@ -1,7 +1,6 @@
 import * as v from 'valibot';
 import type { ImportSpec } from '../../functions/builds/spec.ts';
 import { Problem } from '../../functions/runtime/errors.ts';
-import type { Digest } from '../../functions/runtime/units.ts';
 import { choosePlatform, type EnginePlatform } from './choose-platform.ts';
 import { loadStreamCommand, platformCommand, type EnginePlace } from './engine-commands.ts';
 import { enginePlace, getImage, keepPublished } from './engine-image.ts';
@@ -19,7 +18,8 @@ export async function importIntoEngine(
   { artifact, tag }: Pick<ImportSpec, 'artifact' | 'tag'>,
 ): Promise<void> {
   const place = enginePlace(outside);
-  const image = await loadableImage(content, { artifact, tag, platform: await askPlatform(place) });
+  const platform = await askPlatform(place);
+  const image = await loadableImage(content, { artifact, tag, platform, print: outside.print });
   await timed(outside.work, 'load', async () => await load(place, image, outside.print));
   const { id } = await getImage(place, tag);
   if (!outside.publishImage) throw new Error('images of the engine are of no use here: they go to a registry');
@@ -33,16 +33,30 @@ async function askPlatform(place: EnginePlace): Promise<EnginePlatform> {
   return { os, architecture };
 }
 
-const configSchema = v.object({ rootfs: v.object({ diff_ids: v.array(v.string()) }) });
+const configSchema = v.object({
+  os: v.optional(v.string()),
+  architecture: v.optional(v.string()),
+  rootfs: v.object({ diff_ids: v.array(v.string()) }),
+});
+
+type Wanted = Pick<ImportSpec, 'artifact' | 'tag'> & {
+  readonly platform: EnginePlatform;
+  readonly print: (line: string) => void;
+};
 
 async function loadableImage(
   content: ImageContent,
-  wanted: { readonly artifact: Digest; readonly tag: string; readonly platform: EnginePlatform },
+  { artifact, tag, platform, print }: Wanted,
 ): Promise<LoadableImage> {
-  const manifest = await chosenManifest(content, wanted.artifact, wanted.platform);
+  const manifest = await chosenManifest(content, artifact, platform);
   const config = v.safeParse(configSchema, await readJsonBlob(content, manifest.config.digest));
   if (!config.success) throw content.unusable('its configuration names no layers');
-  const { diff_ids: diffIds } = config.output.rootfs;
+  const { os = platform.os, architecture = platform.architecture, rootfs } = config.output;
+  if (os !== platform.os || architecture !== platform.architecture) {
+    // It may run all the same, where the machine emulates others.
+    print(`The image is for ${os}/${architecture}; this engine runs ${platform.os}/${platform.architecture}`);
+  }
+  const { diff_ids: diffIds } = rootfs;
   if (diffIds.length !== manifest.layers.length) {
     throw content.unusable('its configuration names another number of layers than its manifest');
   }
@@ -50,7 +64,7 @@ async function loadableImage(
   for (const [at, layer] of manifest.layers.entries()) {
     layers.push(await loadableLayer(content, { ...layer, diffId: diffIds[at] ?? '' }));
   }
-  return { config: await content.find(manifest.config.digest), layers, tag: wanted.tag };
+  return { config: await content.find(manifest.config.digest), layers, tag };
 }
 
 async function chosenManifest(content: ImageContent, digest: string, platform: EnginePlatform): Promise<ImageManifest> {

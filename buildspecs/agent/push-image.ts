@@ -27,8 +27,5 @@ export async function pushContent(
     const { config, layers } = described.manifest;
     for (const part of [config, ...layers]) await client.pushBlob(await content.find(part.digest));
   }
-  const said = described.kind === 'index' ? described.index.mediaType : described.manifest.mediaType;
-  // An OCI manifest may leave it out, and is then what its fields are.
-  const type = mediaType ?? said ?? `application/vnd.oci.image.${described.kind}.v1+json`;
-  return { mediaType: type, digest: described.digest, bytes: described.bytes };
+  return { mediaType: mediaType ?? described.mediaType, digest: described.digest, bytes: described.bytes };
 }

@@ -189,15 +189,18 @@ describe('a check of an image', () => {
     expect(outside.lines.filter((line) => line.startsWith('./'))).toHaveLength(5);
   });
 
-  it('refuses an object that is none of an image, whatever its name is', async () => {
-    const manifest = artifact.image([]);
-    artifact.add('x', '../../outside');
-    const digest = digestOf(manifest);
-    const image = { kind: 'image', digest, manifest: await artifact.manifest({ kind: 'image', digest }) } as const;
-    expect((await check({ artifact: image, command: 'true' })).reason).toBe(
-      'The artifact has an object that is none of its kind: "../../outside"',
-    );
-  });
+  it.each(['../../outside', `${'0'.repeat(64)}.blob`])(
+    'refuses an object that is no blob by its name: %s',
+    async (name) => {
+      const manifest = artifact.image([]);
+      artifact.add('x', name);
+      const digest = digestOf(manifest);
+      const image = { kind: 'image', digest, manifest: await artifact.manifest({ kind: 'image', digest }) } as const;
+      expect((await check({ artifact: image, command: 'true' })).reason).toBe(
+        `The artifact has an object that is none of its kind: "${name}"`,
+      );
+    },
+  );
 });
 
 describe('a check of an OSTree repository', () => {

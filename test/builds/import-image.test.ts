@@ -283,6 +283,15 @@ describe('an import into an engine', () => {
     expect(artifact?.digest).toBe(digestOf(index));
   });
 
+  it('says when an image of one platform is not for this engine', async () => {
+    const { client } = await engine();
+    const { code, outside } = await importIt(digestOf(image.image([app], { architecture: 's390x' })), {
+      engine: client,
+    });
+    expect(code).toBe(0);
+    expect(outside.lines).toContain('The image is for linux/s390x; this engine runs linux/amd64');
+  });
+
   it('refuses an image for other platforms', async () => {
     const { client } = await engine();
     const index = indexOf([{ text: image.image([app]), os: 'linux', architecture: 's390x' }]);
