@@ -3,6 +3,7 @@ import { describeOnEmulator, startEmulator } from './emulator.ts';
 import { install, type Installed } from './installation.ts';
 import { installedParts } from './installed-parts.ts';
 import { installedPush } from './installed-push.ts';
+import { bucketOf, installedUpload } from './installed-upload.ts';
 
 /**
  * The CDK CLI bootstraps, and deploys what the project's own CDK app synthesised, into ministack, whose CloudFormation
@@ -11,6 +12,7 @@ import { installedPush } from './installed-push.ts';
  */
 describeOnEmulator('the control plane, installed by cdk deploy into ministack', () => {
   let installed: Installed | undefined;
+  let bucket = '';
   const get = () => {
     if (!installed) throw new Error('The control plane is not installed');
     return installed;
@@ -21,6 +23,7 @@ describeOnEmulator('the control plane, installed by cdk deploy into ministack', 
     if (!emulator) throw new Error('The emulator is absent');
     try {
       installed = { emulator, installation: await install(emulator) };
+      bucket = await bucketOf(installed);
     } catch (error) {
       await emulator.close();
       throw error;
@@ -46,5 +49,8 @@ describeOnEmulator('the control plane, installed by cdk deploy into ministack', 
     beforeAll(async () => await get().emulator.restart({ AUTH: 'true', SFN_WAIT_SCALE: '0' }), 60_000);
 
     installedPush(get);
+    describe('and given a build by upload', () => {
+      installedUpload(get, () => bucket);
+    });
   });
 });
