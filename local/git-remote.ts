@@ -10,6 +10,7 @@ import type { Records } from '../functions/ports/records.ts';
 import { messageOf } from '../functions/runtime/errors.ts';
 import type { Log } from '../functions/runtime/log.ts';
 import { codeOf } from './durable.ts';
+import { auditRequest, type PushAuditPorts } from './git-remote/audit.ts';
 import { serveCgi } from './git-remote/cgi.ts';
 import { gitEnvironment, serviceEnvironment } from './git-remote/environment.ts';
 import { retellPushes } from './git-remote/recover.ts';
@@ -24,6 +25,9 @@ export type GitRemoteOptions = {
   readonly webhookSecret: string;
   readonly records: Records;
   readonly log: Log;
+  /** For the audit log. */
+  readonly clock: PushAuditPorts['clock'];
+  readonly newId: PushAuditPorts['newId'];
   /** Where this server is reached, `http://127.0.0.1:4600`; asked when it is needed, as the port comes late. */
   readonly url: () => string;
   /** The environment of this process, for Git: PATH and TMPDIR. */
@@ -62,6 +66,9 @@ export function gitRemote(options: GitRemoteOptions): GitRemote {
     if (!principal) return refuse(response, withoutToken);
     if ('status' in route) return refuse(response, route);
     const refusal = await refusalFor(principal, route);
+    const isPush = request.method === 'POST' && route.service === 'git-receive-pack';
+    if (refusal?.status === 403) await auditRequest(options, { request, principal, route }, 403);
+    else if (isPush && !refusal) await auditRequest(options, { request, principal, route }, 200);
     if (refusal) return refuse(response, refusal);
     const pusher = isRoot(principal) ? (userNameOf(request.headers.authorization) ?? 'git') : principal.name;
     await serve({ ...route, pusher }, request, response);

@@ -167,6 +167,8 @@ export async function startServer({ config, log, environment }: ServerOptions): 
     webhookSecret,
     records: stores.records,
     log,
+    clock,
+    newId: v7,
     url: () => url,
     environment,
   });

@@ -1,5 +1,7 @@
 import type { RecordKey, Records } from '../ports/records.ts';
 import { createRecord, type Shape } from '../ports/update.ts';
+import { messageOf } from '../runtime/errors.ts';
+import type { Log } from '../runtime/log.ts';
 import type { EpochMs } from '../runtime/units.ts';
 
 /** How a call ended: it was done, the token did not allow it, it was wrong or not possible, or something broke here. */
@@ -57,6 +59,21 @@ export function auditResultOf(status: number): AuditResult {
 export async function appendEntry(records: Records, entry: AuditEntry): Promise<void> {
   if (!(await createRecord(records, shape, { key: keyOf(entry.id), value: entry }))) {
     throw new Error('An id of an audit entry was given twice');
+  }
+}
+
+/**
+ * The same for a call that is about to be answered: what was done is not undone by an entry that cannot be written. It
+ * goes to the log as a whole then.
+ */
+export async function writeEntry(
+  ports: { readonly records: Records; readonly log: Pick<Log, 'error'> },
+  entry: AuditEntry,
+): Promise<void> {
+  try {
+    await appendEntry(ports.records, entry);
+  } catch (error) {
+    ports.log.error('an audit entry was not written', { entry, reason: messageOf(error) });
   }
 }
 

@@ -1,9 +1,8 @@
 import type { Context, MiddlewareHandler } from 'hono';
 import * as v from 'valibot';
-import { appendEntry, auditResultOf, type AuditEntry } from '../access/audit.ts';
+import { auditResultOf, writeEntry, type AuditEntry } from '../access/audit.ts';
 import { nameSchema } from '../apps/schema.ts';
 import type { ApiPorts } from '../ports/ports.ts';
-import { messageOf } from '../runtime/errors.ts';
 import { matchedRoute, type MatchedRoute } from './matched-route.ts';
 import type { ApiEnv } from './request-context.ts';
 
@@ -27,11 +26,7 @@ export function audited({ records, clock, newId, addressOf }: AuditOptions): Mid
     const who = principal.jti === undefined ? {} : { jti: principal.jti };
     const own = { id: newId(), at: clock(), actor: principal.name, ...who, address: addressOf(c) };
     const entry: AuditEntry = { ...own, ...whatOf(c, route) };
-    try {
-      await appendEntry(records, entry);
-    } catch (error) {
-      c.get('log').error('an audit entry was not written', { entry, reason: messageOf(error) });
-    }
+    await writeEntry({ records, log: c.get('log') }, entry);
   };
 }
 

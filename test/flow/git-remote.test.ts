@@ -9,6 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { v7 } from 'uuid';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { listEntries } from '../../functions/access/audit.ts';
 import { authenticator } from '../../functions/access/authenticate.ts';
 import { mintToken } from '../../functions/access/mint.ts';
 import type { MintRequest } from '../../functions/access/narrow.ts';
@@ -65,6 +66,8 @@ function openRemote(limits: { maxBytes?: number; idleMs?: number } = {}) {
     webhookSecret,
     records,
     log: silentLog,
+    clock: Date.now,
+    newId: v7,
     url,
     environment: process.env,
     limits,
@@ -300,6 +303,14 @@ describe('the Git remote of this machine', () => {
     expect(calls).toEqual([]);
     expect((await pushBy(await mint({ scope: ['deploy'], apps: [app] }))).ok).toBe(true);
     expect(calls[0]?.push).toMatchObject({ pusher: 'admin/ci' });
+    const { items } = await listEntries(records, { actor: 'admin/ci' });
+    const about = { method: 'POST', path: `/git/${app}.git/git-receive-pack`, address: '127.0.0.1' };
+    expect(items.map(({ action, result }) => `${action} ${result}`)).toEqual([
+      'gitPush done',
+      'gitPush refused',
+      'gitPush refused',
+    ]);
+    expect(items[0]).toMatchObject({ ...about, app, jti: expect.any(String) });
   });
 
   it('has repositories for registered apps only, and says so', async () => {

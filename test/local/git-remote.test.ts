@@ -169,6 +169,8 @@ describe('the Git remote without Git', () => {
       webhookSecret: 's',
       records,
       log: silentLog,
+      clock: () => 1,
+      newId: () => 'one',
       url: () => '',
       environment: { PATH: join(folder, 'no-programs') },
     });
