@@ -374,6 +374,23 @@ describe('what goes wrong', () => {
   });
 });
 
+describe('whoever asks too often', () => {
+  it('is told to wait by a 503, at which the clients wait and try again', async () => {
+    const busy = await startTestServer({ env: { SLUICE_RATE_PER_MINUTE: '3' } });
+    try {
+      const client = admin();
+      const answers: StockAnswer[] = [];
+      for (let count = 0; count < 5; count += 1) answers.push(await client.get(`${busy.url}/api/v1/build`));
+      const refused = answers.at(-1);
+      expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 503, 503]);
+      expect(Number(refused?.headers['retry-after'])).toBeGreaterThan(0);
+      expect(refused?.json).toMatchObject({ status: 503, message: expect.any(String) });
+    } finally {
+      await busy.remove();
+    }
+  });
+});
+
 describe('behind a proxy', () => {
   it('a build is where the client finds it', async () => {
     const url = `${server.url}/api/v1/build`;
