@@ -1,5 +1,5 @@
 import { execFile, spawnSync } from 'node:child_process';
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -59,14 +59,13 @@ async function commitTree(text: string): Promise<string> {
 
 type Outcome = { readonly output: string; readonly result: Record<string, unknown> };
 
-/** Runs the client; its result is the JSON that it prints, and a failure throws. */
+/** Runs the client; its result is the JSON that it writes, and a failure throws. */
 async function stock(...args: readonly string[]): Promise<Outcome> {
-  const printed = join(folder, 'output.json');
-  const environment = { PATH: process.env['PATH'] ?? '', HOME: folder, REPO_TOKEN: testToken };
-  const { stdout } = await run(client ?? '', ['--print-output', '--output', printed, ...args], { env: environment });
-  const start = /^\{$/m.exec(stdout)?.index ?? 0;
-  const { result } = JSON.parse(stdout.slice(start)) as { result: Record<string, unknown> };
-  return { output: stdout.slice(0, start), result };
+  const written = join(folder, 'output.json');
+  const env = { PATH: process.env['PATH'] ?? '', HOME: folder, REPO_TOKEN: testToken };
+  const { stdout } = await run(client ?? '', ['--output', written, ...args], { env });
+  const { result } = JSON.parse(await readFile(written, 'utf8')) as { result: Record<string, unknown> };
+  return { output: stdout, result };
 }
 
 async function create(environment: string): Promise<string> {
@@ -107,6 +106,7 @@ describe.skipIf(missing !== undefined)(
       const build = await create('beta');
       const { output, result } = await stock('push', '--commit', '--publish', '--wait', build, repo);
       expect(output).toContain(` ${ref}: ${await ostree('rev-parse', ref)}`);
+      expect(output).toMatch(/^Uploading deltas[^]*^Uploading \d+ files/m);
       expect(result).toMatchObject({ repo_state: 2, published_state: 2 });
     });
 
