@@ -44,5 +44,8 @@ export function queryBody<const S extends v.GenericSchema<unknown, unknown>>(
 
 /** The method by which the router gets a request; an entry point asks, as only it sees a GET with a body. */
 export function methodWithin({ method, path, hasBody }: { method: string; path: string; hasBody: boolean }): string {
-  return method === 'GET' && hasBody && path.startsWith('/api/v1/') ? 'QUERY' : method;
+  return method === 'GET' && hasBody && ours.test(path) ? 'QUERY' : method;
 }
+
+/** A proxy may send the whole URL (RFC 9112, section 3.2.2). */
+const ours = /^(?:https?:\/\/[^/]*)?\/api\/v1\//i;

@@ -105,6 +105,7 @@ suite('a GET with a body', () => {
   it('becomes QUERY under /api/v1 and stays a GET elsewhere', () => {
     const get = { method: 'GET', path: '/api/v1/build/7/missing_objects', hasBody: true };
     expect(methodWithin(get)).toBe('QUERY');
+    expect(methodWithin({ ...get, path: `http://sluice.example${get.path}` })).toBe('QUERY');
     expect(methodWithin({ ...get, hasBody: false })).toBe('GET');
     expect(methodWithin({ ...get, path: '/health' })).toBe('GET');
     expect(methodWithin({ ...get, method: 'POST' })).toBe('POST');
