@@ -54,6 +54,10 @@ POST   /api/v1/job/:id/retry                                 jobs               
 GET    /api/v1/hooks/dead                                    jobs                     -            list
 POST   /api/v1/repo/:repo/republish                          republish                build        app,dev
 POST   /api/v1/prune                                         tokenmanagement          build        app,all
+GET    /repo/:app/:environment/config                        download                 app/web/dev  app,dev
+GET    /repo/:app/:environment/refs/heads/:type/:name/:arch/:branch download          app/web/dev  app,dev
+GET    /repo/:app/:environment/objects/:folder/:rest         download                 app/web/dev  app,dev
+GET    /repo/:app/:environment/deltas/:folder/:rest/:piece   download                 app/web/dev  app,dev
 POST   /api/v1/token_subset                                  any                      any          -
 POST   /api/v1/tokens/get_list                               tokenmanagement          -            -
 POST   /api/v1/tokens/revoke                                 tokenmanagement          -            -
@@ -226,7 +230,7 @@ afterAll(async () => {
 /** Harmless wherever the token is enough: what is asked for is wrong, or changes nothing that the next cell needs. */
 function requestOf({ method, path }: Row): { readonly url: string; readonly body?: unknown } {
   const id = path.includes('/deployments/') ? 'deployment' : path.includes('/job/') ? 'job' : 'build';
-  const url = path.replaceAll(/:(\w+)/g, (_, name: string) => parts[name === 'id' ? id : name] ?? '');
+  const url = path.replaceAll(/:(\w+)/g, (_, name: string) => parts[name === 'id' ? id : name] ?? 'any');
   if (method === 'GET') return { url };
   if (path === '/api/v1/deployments') return { url, body: { app: 'web', environment: 'dev', image: 'web:1' } };
   if (path === '/api/v1/build') return { url, body: { repo: 'dev', 'app-id': 'org.acme.Web' } };
