@@ -12,3 +12,8 @@ const units: readonly (readonly [string, number])[] = [
   ['kB', 1e3],
   ['B', 1],
 ];
+
+/** `1 object`, `2 objects`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}

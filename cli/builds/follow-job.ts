@@ -12,13 +12,13 @@ export type Following = {
 };
 
 /**
- * Prints what a job writes until it has ended, and answers with it as it ended. The server is asked every second,
- * every five while nothing happens; rejects when the signal is aborted, or the server stays away for two minutes.
+ * Prints what a job writes until it has ended, and answers with it as it ended. The server is asked every second, and
+ * less often while nothing happens; rejects when the signal is aborted, or the server stays away for two minutes.
  */
 export async function followJob(session: Session, { client, path, signal }: Following): Promise<JobView> {
   const print = linePrinter(session);
   let offset = 0;
-  let seconds = 1;
+  let seconds = 0.3;
   for (;;) {
     const { body: job } = await client.request<JobView>({
       method: 'QUERY',
@@ -34,8 +34,8 @@ export async function followJob(session: Session, { client, path, signal }: Foll
       print(job, '\n');
       return job;
     }
-    seconds = job.log === '' ? Math.min(seconds + 1, 5) : 1;
     await session.world.pause(seconds * 1000, signal);
+    seconds = job.log === '' ? Math.min(Math.floor(seconds) + 1, 5) : 1;
   }
 }
 

@@ -1,6 +1,6 @@
 import { createLiveRegion } from '../follow/live-region.ts';
 import type { Session } from '../session.ts';
-import { sizeText } from '../size.ts';
+import { counted, sizeText } from '../size.ts';
 import { printable } from '../terminal-text.ts';
 import { smallBytes, type PushObject } from './package.ts';
 
@@ -72,9 +72,10 @@ function displayFor(session: Session): Display {
 }
 
 function beginningText({ kind, build, objects, missing, bytes }: Beginning): string {
-  const whole = `Pushing the ${kind} to build ${build}: ${objects} objects, ${sizeText(bytes.total)}`;
-  if (missing === 0) return `${whole}; all of them are there.`;
-  return missing === objects ? `${whole}.` : `${whole}, of which ${missing}, ${sizeText(bytes.missing)}, are missing.`;
+  const what = kind === 'ostree' ? 'OSTree repository' : kind;
+  const whole = `Pushing the ${what} to build ${build}: ${counted(objects, 'object')}, ${sizeText(bytes.total)}`;
+  if (missing === 0) return `${whole}; nothing is missing.`;
+  return missing === objects ? `${whole}.` : `${whole}; missing: ${missing}, ${sizeText(bytes.missing)}.`;
 }
 
 /** A line for what is large, and one now and then. */

@@ -3,7 +3,7 @@ import { path } from '../client.ts';
 import { NotReachable, WrongUse } from '../failures.ts';
 import { untilInterrupted } from '../logs/until-interrupted.ts';
 import type { Session } from '../session.ts';
-import { sizeText } from '../size.ts';
+import { counted, sizeText } from '../size.ts';
 import { printable } from '../terminal-text.ts';
 import { openPackage, type Wanted } from './open-package.ts';
 import type { Package } from './package.ts';
@@ -73,8 +73,9 @@ type Sent = { readonly found: Package; readonly result: Transferred };
 function tell(session: Session, { id }: BuildView, { found: { kind, refs }, result }: Sent): void {
   if (session.json) return session.document({ type: 'push', build: id, kind, refs, ...result });
   const { objects, bytes } = result;
-  const there = objects.skipped === 0 ? '' : `, ${objects.skipped} were there already`;
-  const sent = objects.sent === 0 ? 'nothing had to be sent' : `sent ${objects.sent} objects, ${sizeText(bytes.sent)}`;
+  const there = objects.skipped === 0 ? '' : `; there already: ${objects.skipped}`;
+  const sent =
+    objects.sent === 0 ? 'nothing had to be sent' : `sent ${counted(objects.sent, 'object')}, ${sizeText(bytes.sent)}`;
   session.line(session.style.paint('good', `Pushed to build ${id}: ${sent}${there}.`));
   for (const { ref, commit } of refs) session.line(printable(`  ${ref}  ${commit}`));
 }

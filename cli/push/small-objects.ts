@@ -7,13 +7,13 @@ import { patient, type Destination } from './destination.ts';
 import { formOf } from './form.ts';
 import type { PushObject } from './package.ts';
 
-/** As many small objects as go into one request, whole: 4 MiB with what each of them adds to it. */
+/** As many small objects as go into one request: 4 MiB with what each of them adds to it, and 250. */
 export function batchesOf(objects: readonly PushObject[]): readonly (readonly PushObject[])[] {
   const batches: PushObject[][] = [];
   let bytes = mostBytes + 1;
   for (const object of objects) {
     const adds = object.sizeBytes + bytesAround;
-    if (bytes + adds > mostBytes) {
+    if (bytes + adds > mostBytes || batches.at(-1)?.length === mostObjects) {
       batches.push([]);
       bytes = 0;
     }
@@ -24,6 +24,8 @@ export function batchesOf(objects: readonly PushObject[]): readonly (readonly Pu
 }
 
 const mostBytes = 4 * 1024 ** 2;
+/** On AWS each is a write to S3 of some 40 ms, one after the other, and a request has half a minute. */
+const mostObjects = 250;
 /** The headers of a part of a form, about. */
 const bytesAround = 256;
 

@@ -295,11 +295,11 @@ describe('follow-job', () => {
   });
 
   it('asks less often while nothing happens', async () => {
-    const quiet = Array.from({ length: 6 }, () => ({ body: job() }));
+    const quiet = Array.from({ length: 7 }, () => ({ body: job() }));
     server.on('QUERY /api/v1/job/42', ...quiet, { body: endedJob() });
     const world = createTestWorld({ stdin: '', env: { SLUICE_URL: server.url, SLUICE_TOKEN: 't' } });
     expect(await runCli(['follow-job', '42'], world)).toBe(0);
-    expect(world.pauses).toEqual([2000, 3000, 4000, 5000, 5000, 5000]);
+    expect(world.pauses).toEqual([300, 1000, 2000, 3000, 4000, 5000, 5000]);
   });
 
   it.each(['https://elsewhere.example/api/v1/job/42', 'x', '/api/v1/build/42'])('refuses %s', async (text) => {

@@ -24,8 +24,8 @@ describe('what is told of a push', () => {
     const files = ociImage(layers);
     for (const name of blobsOf(files)) service().published.add(name);
     const { out } = await push(await write(files));
-    expect(out).toContain('all of them are there');
-    expect(out).toContain('nothing had to be sent, 5 were there already');
+    expect(out).toContain('nothing is missing');
+    expect(out).toContain('nothing had to be sent; there already: 5');
     expect(service().calls('POST upload')).toHaveLength(0);
   });
 });
