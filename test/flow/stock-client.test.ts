@@ -374,6 +374,40 @@ describe('what goes wrong', () => {
   });
 });
 
+describe('two who are at one build at once', () => {
+  it('may send the same objects: each is one object', async () => {
+    const build = await create(admin(), 'checked');
+    const sent = [...files, ...metadata];
+    const senders = [pythonClient(testToken), rustClient(testToken), pythonClient(testToken)];
+    const answers = await Promise.all(senders.map(async (client) => good(await client.upload(build, sent)).json));
+    for (const answer of answers) expect(answer).toEqual(sizes(sent));
+    good(await admin().post(`${build}/build_ref`, { ref, commit, 'build-log-url': null }));
+    const { job } = await follow(admin(), location(good(await admin().post(`${build}/commit`, {}))));
+    const bytes = sizes(sent).reduce((sum, size) => sum + size, 0);
+    expect(JSON.parse(String(job['results']))).toMatchObject({ objects: sent.length, bytes });
+  });
+
+  it('may commit while the other still sends, who is told that it came too late', async () => {
+    const build = await create(admin());
+    await push(admin(), build);
+    const body = mixed('b', [delta]);
+    const late = await rawConnection(Number(new URL(server.url).port));
+    late.write(
+      `POST ${new URL(build).pathname}/upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${testToken}\r\n` +
+        `Content-Type: multipart/mixed; boundary=b\r\nContent-Length: ${body.length}\r\n\r\n`,
+    );
+    late.write(body.subarray(0, 250));
+    await committed(admin(), build);
+    late.write(body.subarray(250));
+    const text = await late.until(/"expected-state":"[a-z]+"/);
+    late.socket.destroy();
+    expect(text).toMatch(/^HTTP\/1\.1 400 /);
+    expect(text).toContain('"error-type":"wrong-repo-state"');
+    expect(good(await admin().get(build)).json).toMatchObject({ repo_state: 2 });
+    expect(good(await admin().missing(build, [delta.name])).json).toEqual({ missing: [delta.name] });
+  });
+});
+
 describe('whoever asks too often', () => {
   it('is told to wait by a 503, at which the clients wait and try again', async () => {
     const busy = await startTestServer({ env: { SLUICE_RATE_PER_MINUTE: '3' } });
