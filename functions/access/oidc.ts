@@ -35,6 +35,7 @@ const keySetSchema = v.object({ keys: v.array(v.looseObject({ kty: v.string() })
 const keptMs = 60 * 60_000;
 /** An unknown key makes us look again, but not more often than this: anybody can send a token that names one. */
 const againAfterMs = 30_000;
+const afterFailureMs = 5000;
 
 /**
  * Verifies tokens of an OpenID Connect issuer and answers with the job they were made for. The issuer's keys are found
@@ -79,24 +80,43 @@ export function oidcVerifier(options: OidcOptions): (token: string) => Promise<C
 function keySetOf({ fetchJson, clock, ...options }: OidcOptions) {
   const issuer = options.issuer.replace(/\/$/, '');
   let known: { readonly at: EpochMs; readonly set: JSONWebKeySet } | undefined;
+  let failedAt: EpochMs | undefined;
+  let reading: Promise<JSONWebKeySet> | undefined;
 
   async function read(): Promise<JSONWebKeySet> {
+    const discovered = v.parse(discoverySchema, await fetchJson(`${issuer}/.well-known/openid-configuration`));
+    if (discovered.issuer.replace(/\/$/, '') !== issuer) throw new Error('The issuer calls itself by another name');
+    if (!isAsSafeAs(discovered.jwks_uri, issuer)) throw new Error('The keys of the issuer are not at an https URL');
+    return v.parse(keySetSchema, await fetchJson(discovered.jwks_uri)) as JSONWebKeySet;
+  }
+
+  /** Once for all who want it at the same time, and not again at once when it fails: anybody can make us ask. */
+  async function readOnce(): Promise<JSONWebKeySet> {
+    const isTooSoon = failedAt !== undefined && clock() - failedAt < afterFailureMs;
+    if (isTooSoon) throw notNow(issuer);
+    reading ??= read().finally(() => (reading = undefined));
     try {
-      const discovered = v.parse(discoverySchema, await fetchJson(`${issuer}/.well-known/openid-configuration`));
-      if (discovered.issuer.replace(/\/$/, '') !== issuer) throw new Error('The issuer calls itself by another name');
-      if (!isAsSafeAs(discovered.jwks_uri, issuer)) throw new Error('The keys of the issuer are not at an https URL');
-      const set = v.parse(keySetSchema, await fetchJson(discovered.jwks_uri)) as JSONWebKeySet;
+      const set = await reading;
       known = { at: clock(), set };
+      failedAt = undefined;
       return set;
     } catch (cause) {
-      throw new Problem('busy', `The issuer ${issuer} does not tell its keys now; try again`, { cause });
+      failedAt = clock();
+      throw notNow(issuer, cause);
     }
   }
 
   return {
-    get: async () => (known && clock() - known.at < keptMs ? known.set : await read()),
-    renewed: async () => (known && clock() - known.at < againAfterMs ? known.set : await read()),
+    get: async () => (known && clock() - known.at < keptMs ? known.set : await readOnce()),
+    renewed: async () => (known && clock() - known.at < againAfterMs ? known.set : await readOnce()),
   };
+}
+
+function notNow(issuer: string, cause?: unknown): Problem {
+  return new Problem('busy', `The issuer ${issuer} does not tell its keys now; try again`, {
+    cause,
+    retryAfterSeconds: afterFailureMs / 1000,
+  });
 }
 
 /** Keys over plain HTTP only where the issuer itself is reached so, which is on this machine alone. */

@@ -268,12 +268,21 @@ describe('the keys of an issuer', () => {
   });
 
   it('that cannot be had are no reason to let anybody in', async () => {
+    let asked = 0;
     const alone = await openTestApi({
-      fetchJson: async () => await Promise.reject(new Error('unreachable')),
-      ports: { policy: { ...api.ports.policy } },
+      fetchJson: async () => {
+        asked += 1;
+        return await Promise.reject(new Error('unreachable'));
+      },
+      ports: { policy: { ...api.ports.policy }, clock: () => now },
     });
-    const response = await alone.app.request('/api/v1/token/exchange', requestOf(await jobToken()));
-    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '1']);
+    const token = await jobToken();
+    const ask = async () => await alone.app.request('/api/v1/token/exchange', requestOf(token));
+    const [response] = await Promise.all([ask(), ask(), ask()]);
+    expect([response.status, response.headers.get('retry-after'), asked]).toEqual([503, '5', 1]);
+    expect([(await ask()).status, asked]).toEqual([503, 1]);
+    now += 5000;
+    expect([(await ask()).status, asked]).toEqual([503, 2]);
     await alone.close();
   });
 

@@ -272,6 +272,26 @@ describe('the table of requirements', () => {
   });
 });
 
+describe('the routes', () => {
+  it('are each the only one that takes their requests: what is asked of a token is what is answered', () => {
+    const parts = (path: string) => path.split('/');
+    const isBoth = (one: string, other: string) => {
+      const [left, right] = [parts(one), parts(other)];
+      const fits = (part: string, at: number) =>
+        part.startsWith(':') || right[at]?.startsWith(':') || part === right[at];
+      return left.length === right.length && left.every(fits);
+    };
+    const routes = [...registered()].map((route) => route.split(' ', 2));
+    const ambiguous = routes.flatMap(([method, path = ''], at) =>
+      routes
+        .slice(at + 1)
+        .filter(([otherMethod, other = '']) => method === otherMethod && isBoth(path, other))
+        .map(([, other]) => `${method} ${path} and ${other}`),
+    );
+    expect(ambiguous).toEqual([]);
+  });
+});
+
 describe('every route with every kind of token', () => {
   it('is allowed just where the table says', async () => {
     const wrong: string[] = [];
