@@ -87,7 +87,7 @@ function keySetOf({ fetchJson, clock, ...options }: OidcOptions) {
     const discovered = v.parse(discoverySchema, await fetchJson(`${issuer}/.well-known/openid-configuration`));
     if (discovered.issuer.replace(/\/$/, '') !== issuer) throw new Error('The issuer calls itself by another name');
     if (!isAsSafeAs(discovered.jwks_uri, issuer)) throw new Error('The keys of the issuer are not at an https URL');
-    return v.parse(keySetSchema, await fetchJson(discovered.jwks_uri)) as JSONWebKeySet;
+    return v.parse(keySetSchema, await fetchJson(discovered.jwks_uri));
   }
 
   /** Once for all who want it at the same time, and not again at once when it fails: anybody can make us ask. */

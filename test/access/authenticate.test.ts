@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { authenticator } from '../../functions/access/authenticate.ts';
 import { mintToken } from '../../functions/access/mint.ts';
-import { root } from '../../functions/access/principal.ts';
+import { root, type Principal } from '../../functions/access/principal.ts';
 import type { Records } from '../../functions/ports/records.ts';
 import { silentLog, type LogFields } from '../../functions/runtime/log.ts';
 import type { OpenRecords } from '../../local/records.ts';
@@ -24,9 +24,14 @@ afterEach(async () => {
 });
 const authenticate = (records: Records = stores.records, log = silentLog) =>
   authenticator({ adminTokens, records, clock: Date.now, log });
-const mint = async () => {
-  const ports = { records: stores.records, clock: Date.now, newId: () => 'j1', adminTokens };
-  return (await mintToken(ports, root, { name: 'ci', durationSeconds: 60, scope: ['read'] })).value;
+const mint = async (parent: Principal = root, jti = 'j1') => {
+  const ports = { records: stores.records, clock: Date.now, newId: () => jti, adminTokens };
+  const durationSeconds = parent === root ? 120 : 60;
+  return (await mintToken(ports, parent, { name: 'ci', durationSeconds, scope: ['read'] })).value;
+};
+const forget = async (jti: string) => {
+  const stored = await stores.records.find({ partition: `token/${jti}`, sort: 'token' });
+  if (stored) await stores.records.remove(stored);
 };
 
 describe('authentication', () => {
@@ -37,11 +42,12 @@ describe('authentication', () => {
     expect(loaded.jose).toBe(1);
   });
 
-  it('lets nobody in whose record is gone: a signature alone is not enough', async () => {
+  it('lets nobody in whose record is gone, or that of a token above: a signature alone is not enough', async () => {
     const token = await mint();
-    const stored = await stores.records.find({ partition: 'token/j1', sort: 'token' });
-    if (stored) await stores.records.remove(stored);
-    expect(await authenticate()(token)).toBeUndefined();
+    const child = await mint((await authenticate()(token)) ?? root, 'j2');
+    expect(await authenticate()(child)).toMatchObject({ name: 'admin/ci/ci', parents: ['j1'] });
+    await forget('j1');
+    expect([await authenticate()(token), await authenticate()(child)]).toEqual([undefined, undefined]);
   });
 
   it('goes on when a use cannot be noted, and says so without the token', async () => {
