@@ -13,8 +13,14 @@ const key: RecordKey = { partition: 'prune', sort: 'gate' };
 
 type Clocked = { readonly records: Records; readonly clock: () => EpochMs };
 
-/** Opens what takes objects in; `passed` is to be called when it has written down what it took. Throws `Problem('busy')`. */
-export async function enterGate(ports: Clocked): Promise<{ passed: () => Promise<void> }> {
+/**
+ * Whoever takes objects in comes through here first, and says that it has `passed` when it has written down what it took:
+ * a sweep that begins from then on sees it. Both throw `Problem('busy')`; after the second what was written down does not
+ * count, as a sweep may not have seen it.
+ */
+export type PassingGate = { readonly passed: () => Promise<void> };
+
+export async function enterGate(ports: Clocked): Promise<PassingGate> {
   const before = await readOpen(ports);
   return {
     passed: async () => {
@@ -23,20 +29,22 @@ export async function enterGate(ports: Clocked): Promise<{ passed: () => Promise
   };
 }
 
-/** Shuts the gate for so long at most, unless it is shut. */
-export async function shutGate({ records, clock }: Clocked, forMs: number): Promise<void> {
+/** Shuts the gate for so long at most; the number of this sweep opens it again. */
+export async function shutGate({ records, clock }: Clocked, forMs: number): Promise<number> {
   for (;;) {
     const stored = await records.find<Gate>(key);
-    const value = { sweeps: (stored?.value.sweeps ?? 0) + 1, sweepingUntil: clock() + forMs };
-    if (await (stored ? records.replace<Gate>(stored, value) : records.create<Gate>(key, value))) return;
+    const sweeps = (stored?.value.sweeps ?? 0) + 1;
+    const value = { sweeps, sweepingUntil: clock() + forMs };
+    if (await (stored ? records.replace<Gate>(stored, value) : records.create<Gate>(key, value))) return sweeps;
   }
 }
 
-export async function openGate({ records }: Pick<Clocked, 'records'>): Promise<void> {
+/** Opens the gate after a sweep; when another sweep has shut it since, it stays shut. */
+export async function openGate({ records }: Pick<Clocked, 'records'>, sweep: number): Promise<void> {
   for (;;) {
     const stored = await records.find<Gate>(key);
-    if (stored?.value.sweepingUntil === undefined) return;
-    if (await records.replace<Gate>(stored, { sweeps: stored.value.sweeps })) return;
+    if (stored?.value.sweepingUntil === undefined || stored.value.sweeps !== sweep) return;
+    if (await records.replace<Gate>(stored, { sweeps: sweep })) return;
   }
 }
 

@@ -1,14 +1,15 @@
-import { enterGate } from '../artifacts/prune-gate.ts';
+import { enterGate, type PassingGate } from '../artifacts/prune-gate.ts';
 import type { ApiPorts } from '../ports/ports.ts';
 import { Problem } from '../runtime/errors.ts';
-import { addEntries, recallContents, removeEntries, type Added, type NamedEntry } from './contents.ts';
+import type { Digest } from '../runtime/units.ts';
+import { addEntries, recallContents, withdrawEntries, type Added, type NamedEntry } from './contents.ts';
 import { checkAppSize, checkBuildSize } from './limits.ts';
 import { parseObjectName } from './objects/object-name.ts';
 import { verifying } from './objects/verify-name.ts';
 import type { UploadBuild } from './upload-build.ts';
 import { requireUploading } from './upload-state.ts';
 import { changeUpload, getUpload } from './upload-store.ts';
-import { countBytes } from './usage.ts';
+import { countBytes, usedBytes } from './usage.ts';
 
 export type AcceptPorts = Pick<ApiPorts, 'records' | 'objects' | 'policy' | 'newId' | 'clock'>;
 
@@ -21,7 +22,7 @@ export type SentObject = { readonly filename: string; readonly body: AsyncIterab
  * once, an object is one object.
  *
  * Throws `Problem('invalid')` for a name that none can have or bytes that are not the name's, `Problem('too-large')` past
- * a limit, `Problem('wrong-repo-state')` for a build that is not open (any more).
+ * a limit, `Problem('wrong-repo-state')` for a build that is not open (any more), `Problem('busy')` during a pruning.
  */
 export async function acceptObjects(
   ports: AcceptPorts,
@@ -31,76 +32,130 @@ export async function acceptObjects(
   const build = await getUpload(ports.records, id);
   requireUploading(build);
   const gate = await enterGate(ports);
+  const room = await roomOf(ports, build);
   const taken: NamedEntry[] = [];
-  for await (const object of sent) taken.push(await takeObject(ports, build, { object, before: taken }));
-  const { stored, declared } = await recallContents(ports.records, id);
-  const fresh = [...new Map(taken.map((entry) => [entry.name, entry])).values()].filter(
-    ({ name }) => !stored.has(name),
-  );
-  await writeDown(ports, id, {
-    kind: 'stored',
-    entries: fresh,
-    counted: fresh.filter(({ name }) => !declared.has(name)),
-  });
-  await gate.passed();
+  for await (const object of sent) taken.push(await takeObject(ports, object, room));
+  const known = await recallContents(ports.records, await getUpload(ports.records, id));
+  // Also what is there already: who has sent it first may yet be refused.
+  const entries = [...new Map(taken.map((entry) => [entry.name, entry])).values()];
+  const counted = entries.filter(({ name }) => !known.stored.has(name) && !known.declared.has(name));
+  await writeDown(ports, id, { gate, kind: 'stored', entries, counted });
   return taken.map(({ sizeBytes }) => sizeBytes);
 }
 
-type Taking = { readonly object: SentObject; readonly before: readonly NamedEntry[] };
+/** How much more may come; what is there already may always come again. */
+type Room = {
+  readonly of: (name: string) => { readonly maxBytes: number; readonly words: string };
+  readonly take: (entry: NamedEntry) => void;
+};
+
+async function roomOf({ records, policy: { limits } }: AcceptPorts, build: UploadBuild): Promise<Room> {
+  const { app, uploaded } = build;
+  const known = await recallContents(records, build);
+  const used = app === undefined ? 0 : await usedBytes(records, app);
+  const fresh = new Map<string, number>();
+  const mostFresh = [
+    { left: limits.buildBytes - uploaded.bytes, words: 'its build has room for' },
+    { left: limits.appBytes - used, words: `${app} has room for: purge builds, and prune what is not needed any more` },
+  ].reduce((one, other) => (other.left < one.left ? other : one));
+  return {
+    of(name) {
+      const { objectBytes } = limits;
+      const taken = [...fresh.values()].reduce((sum, bytes) => sum + bytes, 0);
+      const left = Math.max(0, mostFresh.left - taken);
+      const isKnown = known.stored.has(name) || known.declared.has(name) || fresh.has(name);
+      if (isKnown || left >= objectBytes) return { maxBytes: objectBytes, words: 'an object may have' };
+      return { maxBytes: left, words: mostFresh.words };
+    },
+    take: ({ name, sizeBytes }) =>
+      void (known.stored.has(name) || known.declared.has(name) || fresh.set(name, sizeBytes)),
+  };
+}
 
 async function takeObject(
-  { objects, policy: { limits } }: AcceptPorts,
-  { uploaded }: UploadBuild,
-  { object: { filename: name, body }, before }: Taking,
+  { objects }: AcceptPorts,
+  { filename: name, body }: SentObject,
+  room: Room,
 ): Promise<NamedEntry> {
   const parsed = parseObjectName(name);
-  const left = limits.buildBytes - uploaded.bytes - before.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  const maxBytes = Math.min(limits.objectBytes, Math.max(0, left));
+  const { maxBytes, words } = room.of(name);
   try {
-    if (parsed.digest)
-      return { name, digest: parsed.digest, ...(await objects.put(parsed.digest, body, { maxBytes })) };
-    const verified = verifying(name, body);
-    return { name, ...(await objects.receive(verified.body, { maxBytes, check: verified.check })) };
+    const entry = await store(objects, { name, body, maxBytes, digest: parsed.digest });
+    room.take(entry);
+    return entry;
   } catch (error) {
-    throw describe(error, {
-      name,
-      room: maxBytes < limits.objectBytes ? 'its build has room for' : 'an object may have',
-    });
+    throw describe(error, { name, words });
   }
 }
 
+type Storing = {
+  readonly name: string;
+  readonly body: AsyncIterable<Uint8Array>;
+  readonly maxBytes: number;
+  readonly digest: Digest | undefined;
+};
+
+async function store(objects: AcceptPorts['objects'], { name, body, maxBytes, digest }: Storing): Promise<NamedEntry> {
+  if (digest) return { name, digest, ...(await objects.put(digest, body, { maxBytes })) };
+  const verified = verifying(name, body);
+  return { name, ...(await objects.receive(verified.body, { maxBytes, check: verified.check })) };
+}
+
 /** What the store says of bytes, said of the object they were sent as. */
-function describe(error: unknown, { name, room }: { name: string; room: string }): unknown {
+function describe(error: unknown, { name, words }: { name: string; words: string }): unknown {
   if (!(error instanceof Problem) || error.message.includes(name)) return error;
-  if (error.kind === 'too-large') return new Problem('too-large', `${name}: more bytes than ${room}`, { cause: error });
+  if (error.kind === 'too-large')
+    return new Problem('too-large', `${name}: more bytes than ${words}`, { cause: error });
   return new Problem(error.kind, `${name}: ${error.message}`, { cause: error });
 }
 
 /** Entries as they are written down; `counted` are those that were not counted before. */
-export type Counted = Added & { readonly counted: readonly NamedEntry[] };
+export type Counted = Added & { readonly gate: PassingGate; readonly counted: readonly NamedEntry[] };
 
 /**
  * Writes entries down, and then that the build has them, under the condition that it is open: a commit either sees them
  * or has them refused. What is refused is taken back.
  */
-export async function writeDown(ports: AcceptPorts, id: number, { counted, ...added }: Counted): Promise<void> {
-  const { limits } = ports.policy;
-  const bytes = counted.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+export async function writeDown(ports: AcceptPorts, id: number, { gate, counted, ...added }: Counted): Promise<void> {
+  await addPassing(ports, id, { ...added, gate, andThen: async () => await count(ports, id, counted) });
+}
+
+type Passing = Added & { readonly gate: PassingGate; readonly andThen?: () => Promise<void> };
+
+/** Writes entries down unless a sweep may have missed them; what is thrown by `andThen` takes them back as well. */
+export async function addPassing(
+  ports: Pick<AcceptPorts, 'records' | 'newId'>,
+  id: number,
+  { gate, andThen, ...added }: Passing,
+): Promise<void> {
   const keys = await addEntries(ports, id, added);
   try {
-    const build = await changeUpload(ports.records, id, (found) => {
+    await gate.passed();
+    await andThen?.();
+  } catch (error) {
+    await withdrawEntries(ports, id, keys);
+    throw error;
+  }
+}
+
+/** Counts what has come, for the app and for the build; past a limit for neither. */
+async function count(ports: AcceptPorts, id: number, counted: readonly NamedEntry[]): Promise<void> {
+  const { records, policy } = ports;
+  const bytes = counted.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const { app } = await getUpload(records, id);
+  if (app !== undefined && bytes > 0) {
+    await countBytes(records, app, { bytes, check: (sum) => checkAppSize(app, sum, policy.limits) });
+  }
+  try {
+    await changeUpload(records, id, (found) => {
       requireUploading(found);
       if (counted.length === 0) return undefined;
       const uploaded = { objects: found.uploaded.objects + counted.length, bytes: found.uploaded.bytes + bytes };
-      checkBuildSize(uploaded, limits);
+      checkBuildSize(uploaded, policy.limits);
       return { ...found, uploaded };
     });
-    if (build.app !== undefined && bytes > 0) {
-      const { app } = build;
-      await countBytes(ports.records, app, { bytes, check: (sum) => checkAppSize(app, sum, limits) });
-    }
   } catch (error) {
-    await removeEntries(ports.records, keys);
+    if (app !== undefined && bytes > 0) await countBytes(records, app, { bytes: -bytes });
     throw error;
   }
 }

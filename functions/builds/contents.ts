@@ -1,5 +1,6 @@
 import type { RecordKey, Records, Stored } from '../ports/records.ts';
 import type { Digest } from '../runtime/units.ts';
+import type { UploadBuild } from './upload-build.ts';
 
 /**
  * What was put into a build: object names with the digests and sizes of their bytes. It is kept in segments, one or a few
@@ -19,10 +20,15 @@ export type Contents = {
 type SegmentKind = 'stored' | 'declared' | 'dropped';
 /** The digest's hex digits are left out where the name has them. */
 type Packed = readonly [name: string, sizeBytes: number, hex?: string];
-type Segment = { readonly kind: SegmentKind; readonly entries: readonly Packed[] };
+type Segment =
+  | { readonly kind: SegmentKind; readonly entries: readonly Packed[] }
+  /** Takes back the segments of these sort keys: who has read them already reads anew. */
+  | { readonly kind: 'withdrawn'; readonly segments: readonly string[] };
 
 /** 1,000 names with their digests are some 150 KB of the 400 KiB that a record holds. */
 const mostEntries = 1000;
+/** So many segments are read at once. */
+const aPage = 20;
 /** A cache of a few large builds: some 100 bytes an entry. */
 const mostCachedEntries = 600_000;
 
@@ -46,8 +52,18 @@ export async function addEntries(
   return keys;
 }
 
-/** Takes back what `addEntries` has just written. */
-export async function removeEntries(records: Records, keys: readonly RecordKey[]): Promise<void> {
+/**
+ * Takes back what `addEntries` has just written, for whoever has read it meanwhile as well: it is said so first, in one
+ * write, and what is left of it then means nothing.
+ */
+export async function withdrawEntries(
+  { records, newId }: { readonly records: Records; readonly newId: () => string },
+  build: number,
+  keys: readonly RecordKey[],
+): Promise<void> {
+  if (keys.length === 0) return;
+  const segments = keys.map(({ sort }) => sort);
+  await records.create<Segment>({ partition: partitionOf(build), sort: newId() }, { kind: 'withdrawn', segments });
   for (const key of keys) {
     const stored = await records.find<Segment>(key);
     if (stored) await records.remove(stored);
@@ -67,21 +83,33 @@ export async function forgetContents(records: Records, build: number): Promise<v
 /** All that is in a build, read anew: what its commit goes by. */
 export async function readContents(records: Records, build: number): Promise<Contents> {
   const cached = newCached();
-  await readNew(records, build, cached);
+  await readOn(records, build, { cached, isQuiet: false });
   return cached;
 }
 
 /**
  * The same for a question that is asked again and again while a build is filled: what this process has read before is
- * not read again. It may lack what another process has added within the last moment.
+ * not read again. `uploaded` is the build's, read just before: while it stays as it was, a look at the newest segment is
+ * enough. It may lack what another process has added within the last moment.
  */
-export async function recallContents(records: Records, build: number): Promise<Contents> {
+export async function recallContents(
+  records: Records,
+  { id, uploaded }: Pick<UploadBuild, 'id' | 'uploaded'>,
+): Promise<Contents> {
   const cache = cacheOf(records);
-  const cached = cache.get(build) ?? newCached();
+  const cached = cache.get(id) ?? newCached();
   // The last asked for is the last to be forgotten.
-  cache.delete(build);
-  cache.set(build, cached);
-  await readNew(records, build, cached);
+  cache.delete(id);
+  cache.set(id, cached);
+  const counted = `${uploaded.objects}/${uploaded.bytes}`;
+  const read = async () => {
+    await readOn(records, id, { cached, isQuiet: cached.counted === counted });
+    cached.counted = counted;
+  };
+  // One after the other: what one has read the next need not read.
+  const reading = cached.reading.then(read);
+  cached.reading = reading.catch(() => {});
+  await reading;
   shrink(cache);
   return cached;
 }
@@ -91,6 +119,13 @@ type Cached = {
   readonly declared: Map<string, Entry>;
   /** The segments that were read, by their sort keys. */
   readonly segments: Set<string>;
+  /** Those that were taken back, and whether one of them had been read by then. */
+  readonly withdrawn: Set<string>;
+  isStale: boolean;
+  /** What the build counted when it was read last. */
+  counted?: string;
+  /** Ends when nobody reads it any more. */
+  reading: Promise<void>;
 };
 
 const caches = new WeakMap<Records, Map<number, Cached>>();
@@ -111,13 +146,36 @@ function shrink(cache: Map<number, Cached>): void {
 }
 
 function newCached(): Cached {
-  return { stored: new Map(), declared: new Map(), segments: new Set() };
+  return {
+    stored: new Map(),
+    declared: new Map(),
+    segments: new Set(),
+    withdrawn: new Set(),
+    isStale: false,
+    reading: Promise.resolve(),
+  };
 }
 
-/** From the newest on, until there is nothing but what was read before. */
-async function readNew(records: Records, build: number, cached: Cached): Promise<void> {
+type Reading = { readonly cached: Cached; readonly isQuiet: boolean };
+
+async function readOn(records: Records, build: number, reading: Reading): Promise<void> {
+  const { cached } = reading;
+  await readNew(records, build, reading);
+  while (cached.isStale) {
+    for (const known of [cached.stored, cached.declared, cached.segments]) known.clear();
+    cached.isStale = false;
+    await readAll(records, build, cached);
+  }
+}
+
+/**
+ * From the newest on, until there is nothing but what was read before. Segments that are written at once may come in
+ * another order than their keys', so a page is read; of a quiet build one alone, as each may hold 150 KB.
+ */
+async function readNew(records: Records, build: number, { cached, isQuiet }: Reading): Promise<void> {
+  if (cached.segments.size === 0) return await readAll(records, build, cached);
   const fresh: Stored<Segment>[] = [];
-  const limit = cached.segments.size === 0 ? 1000 : 20;
+  let limit = isQuiet ? 1 : aPage;
   let after: string | undefined;
   do {
     const partition = partitionOf(build);
@@ -125,22 +183,39 @@ async function readNew(records: Records, build: number, cached: Cached): Promise
     const unread = page.items.filter(({ key }) => !cached.segments.has(key.sort));
     fresh.push(...unread);
     after = unread.length === 0 ? undefined : page.next;
+    limit = aPage;
   } while (after !== undefined);
   for (const segment of fresh.reverse()) apply(cached, segment);
 }
 
-function apply({ stored, declared, segments }: Cached, { key, value }: Stored<Segment>): void {
+/** From the oldest on, so that no more than a page of them is held. */
+async function readAll(records: Records, build: number, cached: Cached): Promise<void> {
+  let after: string | undefined;
+  do {
+    const partition = partitionOf(build);
+    const page = await records.list<Segment>({ partition, limit: aPage, ...(after ? { after } : {}) });
+    for (const segment of page.items) apply(cached, segment);
+    after = page.next;
+  } while (after !== undefined);
+}
+
+function apply(cached: Cached, { key, value }: Stored<Segment>): void {
+  const { stored, declared, segments, withdrawn } = cached;
   segments.add(key.sort);
+  if (value.kind === 'withdrawn') return withdraw(cached, value.segments);
+  if (withdrawn.has(key.sort)) return;
   for (const packed of value.entries) {
-    const { name, ...entry } = unpack(packed);
+    const [name] = packed;
+    const entry = entryOf(packed);
     switch (value.kind) {
       case 'stored':
-        // Of two who sent the same object the first counts: its bytes may differ where the name is not their digest.
-        if (!stored.has(name)) stored.set(name, entry);
+        // Of two who sent the same object the first counts: its bytes may differ where the name is not their digest. A
+        // delta is another one each time it is made, and its pieces belong together: of those the last ones count.
+        if (!stored.has(name) || name.endsWith('.delta')) stored.set(name, entry);
         declared.delete(name);
         break;
       case 'declared':
-        if (!stored.has(name)) declared.set(name, entry);
+        if (!stored.has(name) || name.endsWith('.delta')) declared.set(name, entry);
         break;
       case 'dropped':
         stored.delete(name);
@@ -150,11 +225,18 @@ function apply({ stored, declared, segments }: Cached, { key, value }: Stored<Se
   }
 }
 
+/** What was read of it before cannot be told from what others have added: all is to be read anew. */
+function withdraw(cached: Cached, segments: readonly string[]): void {
+  const fresh = segments.filter((segment) => !cached.withdrawn.has(segment));
+  if (fresh.some((segment) => cached.segments.has(segment))) cached.isStale = true;
+  for (const segment of fresh) cached.withdrawn.add(segment);
+}
+
 function pack({ name, digest, sizeBytes }: NamedEntry): Packed {
   const hex = digest.slice('sha256:'.length);
   return name.startsWith(hex) ? [name, sizeBytes] : [name, sizeBytes, hex];
 }
 
-function unpack([name, sizeBytes, hex]: Packed): NamedEntry {
-  return { name, sizeBytes, digest: `sha256:${hex ?? name.slice(0, 64)}` };
+function entryOf([name, sizeBytes, hex]: Packed): Entry {
+  return { sizeBytes, digest: `sha256:${hex ?? name.slice(0, 64)}` };
 }

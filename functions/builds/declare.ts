@@ -45,11 +45,13 @@ export async function declareUploads(
   const build = await getUpload(ports.records, id);
   requireUploading(build);
   const gate = await enterGate(ports);
-  const [own, published] = await Promise.all([recallContents(ports.records, id), publishedObjects(ports, build)]);
-  const wanted = entries.filter(({ name }) => !own.stored.has(name) && !published.has(name));
-  const fresh = wanted.filter((entry) => !isSame(own.declared.get(entry.name), entry));
-  if (fresh.length > 0) await writeDown(ports, id, { kind: 'declared', entries: fresh, counted: fresh });
-  await gate.passed();
+  const [own, published] = await Promise.all([recallContents(ports.records, build), publishedObjects(ports, build)]);
+  const wanted = entries.filter((entry) => !isThere(own.stored, entry) && !isThere(published, entry));
+  const fresh = [...new Map(wanted.map((entry) => [entry.name, entry])).values()].filter(
+    (entry) => !isSame(own.declared.get(entry.name), entry),
+  );
+  const counted = fresh.filter(({ name }) => !own.stored.has(name));
+  if (fresh.length > 0) await writeDown(ports, id, { gate, kind: 'declared', entries: fresh, counted });
   const transfers: Transfer[] = [];
   for (let at = 0; at < entries.length; at += atOnce) {
     const some = entries.slice(at, at + atOnce);
@@ -80,6 +82,12 @@ function asEntry({ name, sizeBytes, digest: given }: DeclaredObject, index: numb
   if (!known) throw invalid('upload', [{ field, expected: 'the digest of the bytes, as the name is not that' }]);
   if (sizeBytes < 1) throw new Problem('invalid', `${name} is empty: send it by upload`);
   return { name, digest: known, sizeBytes };
+}
+
+/** Pieces of a delta are other ones each time they are made; all else that has the name is as good. */
+function isThere(known: ReadonlyMap<string, Omit<NamedEntry, 'name'>>, entry: NamedEntry): boolean {
+  const found = known.get(entry.name);
+  return found !== undefined && (!entry.name.endsWith('.delta') || isSame(found, entry));
 }
 
 function isSame(one: Omit<NamedEntry, 'name'> | undefined, other: NamedEntry): boolean {

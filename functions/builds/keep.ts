@@ -1,4 +1,4 @@
-import { readManifest } from '../artifacts/manifest.ts';
+import { readManifest, type ManifestEntry } from '../artifacts/manifest.ts';
 import { readPointer } from '../artifacts/pointer.ts';
 import { artifactsOf, findArtifact } from '../artifacts/store.ts';
 import { listApps, type AppRecord } from '../apps/registry.ts';
@@ -8,12 +8,15 @@ import { listReleases } from '../deployments/releases.ts';
 import { findDeployment, openDeployments } from '../deployments/store.ts';
 import { targetRefs } from '../deployments/target-refs.ts';
 import type { WorkflowPorts } from '../ports/ports.ts';
+import { Problem } from '../runtime/errors.ts';
 import type { Digest, EpochMs } from '../runtime/units.ts';
 import { readContents } from './contents.ts';
 import type { UploadBuild } from './upload-build.ts';
 import { openUploads } from './upload-store.ts';
 
-type KeepPorts = Pick<WorkflowPorts, 'records' | 'objects'> & { readonly fleet: Pick<WorkflowPorts['fleet'], 'view'> };
+type KeepPorts = Pick<WorkflowPorts, 'records' | 'objects' | 'log'> & {
+  readonly fleet: Pick<WorkflowPorts['fleet'], 'view'>;
+};
 
 /** All that must not be pruned. */
 export type Kept = {
@@ -47,6 +50,9 @@ export async function whatToKeep(ports: KeepPorts, scope: Scope): Promise<Kept> 
   for (const [app, digests] of keeping.artifacts) {
     for (const digest of digests) await keepArtifact(ports, keeping, { app, digest });
   }
+  for (const [app, manifests] of keeping.manifests) {
+    for (const manifest of manifests) await keepManifest(ports, keeping, { app, manifest });
+  }
   return { artifacts: keeping.artifacts, objects: keeping.objects, bytes: keeping.sums() };
 }
 
@@ -54,15 +60,23 @@ type Keeping = ReturnType<typeof newKeeping>;
 
 function newKeeping() {
   const artifacts = new Map<string, Set<Digest>>();
+  const manifests = new Map<string, Set<Digest>>();
   const objects = new Set<Digest>();
   const sizes = new Map<string, Map<Digest, number>>();
   return {
     artifacts,
+    manifests,
     objects,
     artifact(app: string, digest: Digest | undefined): void {
       if (digest === undefined) return;
       const known = artifacts.get(app) ?? new Set();
       artifacts.set(app, known.add(digest));
+    },
+    /** The same artifact may be listed by more than one: who has published it names its own. */
+    manifest(app: string, digest: Digest | undefined): void {
+      if (digest === undefined) return;
+      const known = manifests.get(app) ?? new Set();
+      manifests.set(app, known.add(digest));
     },
     object(app: string, digest: Digest, sizeBytes: number): void {
       objects.add(digest);
@@ -78,7 +92,10 @@ function newKeeping() {
 async function keepOfApp(ports: KeepPorts, keeping: Keeping, { id, app }: AppRecord): Promise<void> {
   for (const environment of app.environments) {
     const place = { app: id, environment: environment.name };
-    for (const { artifact } of (await readPointer(ports.records, place)).history) keeping.artifact(id, artifact);
+    for (const { artifact, manifest } of (await readPointer(ports.records, place)).history) {
+      keeping.artifact(id, artifact);
+      keeping.manifest(id, manifest);
+    }
     for (const { deploymentId, restores } of await listReleases(ports.records, id, environment.name)) {
       const ids = restores === undefined ? [deploymentId] : [deploymentId, restores];
       const found = await Promise.all(ids.map(async (one) => await findDeployment(ports.records, one)));
@@ -102,9 +119,10 @@ async function keepOfBuild({ records }: KeepPorts, keeping: Keeping, build: Uplo
   // What has failed is put right by another build, and what was published is kept by where it is.
   if (state.status === 'failed' || published.status === 'published') return;
   if (build.app !== undefined) keeping.artifact(app, artifact?.digest);
-  const { stored } = await readContents(records, build.id);
-  for (const { digest, sizeBytes } of stored.values()) keeping.object(app, digest, sizeBytes);
-  if (artifact) keeping.objects.add(artifact.manifest);
+  keeping.manifest(app, artifact?.manifest);
+  const { stored, declared } = await readContents(records, build.id);
+  for (const { digest, sizeBytes } of [...stored.values(), ...declared.values()])
+    keeping.object(app, digest, sizeBytes);
 }
 
 async function keepArtifact(
@@ -114,10 +132,39 @@ async function keepArtifact(
 ): Promise<void> {
   const artifact = await findArtifact(ports.records, app, digest);
   keeping.object(app, digest, artifact && isOneBlob(artifact) ? artifact.sizeBytes : 0);
-  if (!artifact?.manifest) return;
-  const { entries } = await readManifest(ports.objects, artifact.manifest);
-  keeping.objects.add(artifact.manifest);
-  for (const entry of entries.values()) keeping.object(app, entry.digest, entry.sizeBytes);
+  keeping.manifest(app, artifact?.manifest);
+}
+
+async function keepManifest(
+  ports: KeepPorts,
+  keeping: Keeping,
+  { app, manifest }: { readonly app: string; readonly manifest: Digest },
+): Promise<void> {
+  keeping.object(app, manifest, 0);
+  for (const entry of await entriesOf(ports, manifest)) keeping.object(app, entry.digest, entry.sizeBytes);
+}
+
+/** Every blob that an artifact is made of. */
+export async function objectsOf(
+  ports: Pick<KeepPorts, 'objects' | 'log'>,
+  { digest, manifest }: Artifact,
+): Promise<readonly Digest[]> {
+  if (!manifest) return [digest];
+  return [digest, manifest, ...(await entriesOf(ports, manifest)).map((entry) => entry.digest)];
+}
+
+/** One that is lost cannot be brought back by keeping everything for ever. */
+async function entriesOf(
+  { objects, log }: Pick<KeepPorts, 'objects' | 'log'>,
+  manifest: Digest,
+): Promise<readonly ManifestEntry[]> {
+  try {
+    return [...(await readManifest(objects, manifest)).entries.values()];
+  } catch (error) {
+    if (!(error instanceof Problem && error.kind === 'not-found')) throw error;
+    log.error('the manifest of an artifact is lost', { manifest });
+    return [];
+  }
 }
 
 function isOneBlob({ kind, manifest }: Artifact): boolean {

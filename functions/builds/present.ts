@@ -19,7 +19,7 @@ export async function missingObjects(
 ): Promise<readonly string[]> {
   for (const name of wanted) parseObjectName(name);
   const build = await getUpload(ports.records, id);
-  const own = await recallContents(ports.records, id);
+  const own = await recallContents(ports.records, build);
   const published = await publishedObjects(ports, build);
   return wanted.filter((name) => !own.stored.has(name) && !published.has(name));
 }

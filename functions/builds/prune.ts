@@ -8,16 +8,16 @@ import { changeJob, logJob } from './job-store.ts';
 import { beginJob, type JobPorts } from './job-turn.ts';
 import type { Freed, Job, PruneWish } from './job.ts';
 import type { JobStep } from './job-step.ts';
-import { allApps, whatToKeep, type Kept, type Scope } from './keep.ts';
-import { jobOfSeed } from './new-job.ts';
+import { allApps, objectsOf, whatToKeep, type Kept, type Scope } from './keep.ts';
 import { setUsedBytes } from './usage.ts';
 
 type PruneJob = Job & { readonly work: Extract<Job['work'], { kind: 'prune' }> };
 
 /** A step takes no longer than this before it asks to be called again. */
 const budgetMs = 45_000;
-/** For longer than a step nothing may be kept out. */
+/** For longer than a step nothing may be kept out; and nothing is removed any more when others are let in. */
 const shutMs = 120_000;
+const marginMs = 20_000;
 const mostNamed = 200;
 const atOnce = 16;
 
@@ -28,9 +28,7 @@ export async function requestPrune(
 ): Promise<Job> {
   const { prune, repo, actor } = wanted;
   const work = { kind: 'prune', prune, freed: { objects: 0, bytes: 0, artifacts: 0 } } as const;
-  const job = await jobOfSeed(ports, ports.newId(), { work, repo, createdBy: actor });
-  await beginJob(ports, job);
-  return job;
+  return await beginJob(ports, ports.newId(), { work, repo, createdBy: actor });
 }
 
 /**
@@ -47,18 +45,27 @@ export async function workOnPrune(ports: WorkflowPorts, job: PruneJob): Promise<
     // Its log has said so.
     if (prune.dryRun) return { ...ended(plan, 'Would free'), lines: [] };
   }
-  await shutGate(ports, shutMs);
+  const shutAt = ports.clock();
+  const sweep = await shutGate(ports, shutMs);
   try {
     const kept = await whatToKeep(ports, scope);
     const found = await look(ports, kept, scope);
-    const freed = await free(ports, found, ports.clock() + budgetMs);
+    const until = Math.min(ports.clock() + budgetMs, shutAt + shutMs - marginMs);
+    if (ports.clock() > until)
+      throw new Error('It takes longer to look at everything than uploads can be kept waiting');
+    const freed = await free(ports, found, until);
     const sum = await addFreed(ports, job, freed.freed);
     if (freed.isMore) return { next: 'again' };
-    for (const [app, bytes] of kept.bytes) if (app !== '') await setUsedBytes(ports.records, app, bytes);
+    await countAnew(ports, kept);
     return ended(sum, 'Freed');
   } finally {
-    await openGate(ports);
+    await openGate(ports, sweep);
   }
+}
+
+/** Sets right how much each app has, also where that is nothing now. */
+async function countAnew({ records }: WorkflowPorts, { bytes }: Kept): Promise<void> {
+  for await (const { id } of allApps(records)) await setUsedBytes(records, id, bytes.get(id) ?? 0);
 }
 
 /** What may go. */
@@ -100,13 +107,16 @@ async function free(
   until: number,
 ): Promise<{ freed: Freed; isMore: boolean }> {
   const freed = { objects: 0, bytes: 0, artifacts: 0 };
+  const spared = new Set<Digest>();
   for (const artifact of artifacts) {
     if (ports.clock() > until) return { freed, isMore: true };
     if (await freeArtifact(ports, artifact)) freed.artifacts += 1;
+    else for (const digest of await objectsOf(ports, artifact)) spared.add(digest);
   }
-  for (let at = 0; at < blobs.length; at += atOnce) {
+  const free = blobs.filter(({ digest }) => !spared.has(digest));
+  for (let at = 0; at < free.length; at += atOnce) {
     if (ports.clock() > until) return { freed, isMore: true };
-    const some = blobs.slice(at, at + atOnce);
+    const some = free.slice(at, at + atOnce);
     await Promise.all(some.map(async ({ digest }) => await ports.objects.remove(digest)));
     freed.objects += some.length;
     freed.bytes += bytesOf(some);
