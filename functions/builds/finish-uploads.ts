@@ -1,7 +1,9 @@
+import { enterGate, type PassingGate } from '../artifacts/prune-gate.ts';
 import type { WorkflowPorts } from '../ports/ports.ts';
 import { Problem } from '../runtime/errors.ts';
 import type { ClosureIssue } from './closure/walk.ts';
-import { addEntries, readContents, type Entry } from './contents.ts';
+import { addPassing } from './accept.ts';
+import { readContents, type Entry } from './contents.ts';
 import { parseObjectName } from './objects/object-name.ts';
 import { verifying } from './objects/verify-name.ts';
 import { logJob } from './job-store.ts';
@@ -26,18 +28,27 @@ export async function finishUploads(
   const issues: ClosureIssue[] = [];
   const { declared } = await readContents(ports.records, build);
   for (const [name, entry] of declared) {
-    if (ports.clock() - began > budgetMs) return { next: 'again' };
-    const issue = await finishOne(ports, build, { name, entry });
+    if (ports.clock() - began > budgetMs) {
+      // The next time they are only not there.
+      await logJob(ports.records, job.id, ...issues.map((told) => `${told.name} ${told.issue}`));
+      return { next: 'again' };
+    }
+    const gate = await enterGate(ports);
+    const issue = await finishOne(ports, build, { name, entry, gate });
     if (issue === undefined) await logJob(ports.records, job.id, `Verified ${name} (${entry.sizeBytes} bytes)`);
     else if (issue !== 'not whole') issues.push({ name, issue });
   }
   return { next: 'done', issues };
 }
 
-type Named = { readonly name: string; readonly entry: Entry };
+type Finishing = { readonly name: string; readonly entry: Entry; readonly gate: PassingGate };
 
 /** What is wrong with it; undefined when it is the build's now. */
-async function finishOne(ports: WorkflowPorts, build: number, { name, entry }: Named): Promise<string | undefined> {
+async function finishOne(
+  ports: WorkflowPorts,
+  build: number,
+  { name, entry, gate }: Finishing,
+): Promise<string | undefined> {
   const upload = { id: uploadIdOf({ id: build }), ...entry };
   try {
     await ports.objects.finishUpload(upload, { proof: true });
@@ -50,7 +61,7 @@ async function finishOne(ports: WorkflowPorts, build: number, { name, entry }: N
     return `was sent with other bytes than announced, and is to be sent anew: ${error.message}`;
   }
   // The parts go when it is written down: whoever is killed in between finds them again.
-  await addEntries(ports, build, { kind: 'stored', entries: [{ name, ...entry }] });
+  await addPassing(ports, build, { gate, kind: 'stored', entries: [{ name, ...entry }] });
   await ports.objects.abandonUpload(upload);
   return undefined;
 }

@@ -10,6 +10,13 @@ export function committing(build: UploadBuild, jobId: number): UploadBuild {
   return { ...build, state: { status: 'committing', jobId }, commitJobId: jobId };
 }
 
+/** The build after a commit that came to nothing: open, and saying why; undefined where that job is not at it. */
+export function reopened(build: UploadBuild, jobId: number, reason: string): UploadBuild | undefined {
+  const { state, artifact: _, ...rest } = build;
+  if (state.status !== 'committing' || state.jobId !== jobId) return undefined;
+  return { ...rest, checks: [], state: { status: 'uploading', reason } };
+}
+
 /** Throws `Problem('wrong-repo-state')` for one that nothing can be put into any more. */
 export function requireUploading({ state }: Pick<UploadBuild, 'state'>): void {
   switch (state.status) {

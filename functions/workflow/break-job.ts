@@ -3,6 +3,7 @@ import { getJob } from '../builds/job-store.ts';
 import { endJob } from '../builds/job-turn.ts';
 import { isJobEnd, type Job } from '../builds/job.ts';
 import { failPublish } from '../builds/publish-work.ts';
+import { reopened } from '../builds/upload-state.ts';
 import { changeUpload } from '../builds/upload-store.ts';
 import type { WorkflowPorts } from '../ports/ports.ts';
 import { causeOf, type CaughtError, type JobInput, type Step } from './step.ts';
@@ -31,11 +32,7 @@ async function tellFailure(ports: WorkflowPorts, job: Job, reason: string): Prom
   switch (work.kind) {
     case 'commit':
       // Open again: what was missing can be sent, and what failed here may not fail the next time.
-      await changeUpload(ports.records, work.build, (build) =>
-        build.state.status === 'committing' && build.state.jobId === job.id
-          ? { ...build, state: { status: 'uploading', reason } }
-          : undefined,
-      );
+      await changeUpload(ports.records, work.build, (build) => reopened(build, job.id, reason));
       return;
     case 'publish':
     case 'promote':

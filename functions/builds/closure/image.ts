@@ -50,7 +50,7 @@ export function isImage(bytes: Buffer): boolean {
 export async function walkImage(walk: Walk, named: Digest): Promise<Descriptor | undefined> {
   const name = blobName(named);
   const entry = walk.visit(name);
-  return entry && (await walkContent(walk, { name, entry, depth: 0 }));
+  return entry && (await walkContent(walk, { name, entry, depth: 0, seen: new Set([name]) }));
 }
 
 /** An index of several images, as bytes. */
@@ -62,15 +62,31 @@ export function blobName(named: Digest): string {
   return `${named.slice('sha256:'.length)}.blob`;
 }
 
-type At = { readonly name: string; readonly entry: Entry; readonly depth: number };
+type At = {
+  readonly name: string;
+  readonly entry: Entry;
+  readonly depth: number;
+  /** What was walked through already: an index may name the same again and again. */
+  readonly seen: Set<string>;
+};
+
+/** https://github.com/opencontainers/image-spec/security/advisories/GHSA-77vh-xpmg-72qh */
+function isAmbiguous(json: unknown): boolean {
+  if (typeof json !== 'object' || json === null) return false;
+  return 'manifests' in json && ('layers' in json || 'config' in json);
+}
 
 async function walkContent(walk: Walk, at: At): Promise<Descriptor | undefined> {
   const bytes = await walk.read(at.name, at.entry);
   if (!bytes) return undefined;
   const json = parseJson(bytes);
   const index = v.safeParse(indexSchema, json);
-  if (index.success) return await walkIndex(walk, at, index.output);
   const manifest = v.safeParse(manifestSchema, json);
+  if (isAmbiguous(json)) {
+    walk.refuse(at.name, 'is an index and a manifest at once: who reads it could take it for either');
+    return undefined;
+  }
+  if (index.success) return await walkIndex(walk, at, index.output);
   if (manifest.success) return await walkManifest(walk, at, manifest.output);
   walk.refuse(at.name, 'is neither an image manifest nor an index');
   return undefined;
@@ -89,7 +105,10 @@ async function walkIndex(
   for (const child of index.manifests) {
     const name = blobName(child.digest);
     const entry = walk.visit(name, { sizeBytes: child.size });
-    if (entry) await walkContent(walk, { name, entry, depth: at.depth + 1 });
+    if (entry && !at.seen.has(name)) {
+      at.seen.add(name);
+      await walkContent(walk, { name, entry, depth: at.depth + 1, seen: at.seen });
+    }
   }
   return { mediaType: index.mediaType ?? indexType, digest: at.entry.digest, size: at.entry.sizeBytes };
 }

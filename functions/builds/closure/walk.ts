@@ -15,7 +15,7 @@ export type Walk = {
   readonly visit: (name: string, expected?: { readonly sizeBytes: number }) => Entry | undefined;
   /** The bytes of a small object; undefined, and noted, where they cannot be had. */
   readonly read: (name: string, entry: Entry) => Promise<Buffer | undefined>;
-  /** The first bytes of any object. */
+  /** The first bytes of any object, at least two where it has so many; undefined, and noted, where it is not there. */
   readonly head: (name: string, entry: Entry) => Promise<Uint8Array | undefined>;
   readonly refuse: (name: string, issue: string) => void;
   readonly isThere: (name: string) => boolean;
@@ -23,6 +23,7 @@ export type Walk = {
   readonly issues: readonly ClosureIssue[];
 };
 
+const headBytes = 2;
 /** Manifests, configurations and OSTree's metadata are held in memory one by one. */
 const mostMetadataBytes = 32 * 1024 ** 2;
 
@@ -67,8 +68,12 @@ export function startWalk(objects: Pick<Objects, 'read'>, presence: Pick<Presenc
     },
 
     async head(name, entry) {
-      for await (const chunk of bytesOf(name, entry)) return chunk;
-      return undefined;
+      let head = Buffer.alloc(0);
+      for await (const chunk of bytesOf(name, entry)) {
+        head = Buffer.concat([head, chunk]);
+        if (head.byteLength >= headBytes) return head;
+      }
+      return told.has(`${name} is missing`) ? undefined : head;
     },
 
     async read(name, entry) {
@@ -79,7 +84,9 @@ export function startWalk(objects: Pick<Objects, 'read'>, presence: Pick<Presenc
       const chunks: Uint8Array[] = [];
       for await (const chunk of bytesOf(name, entry)) chunks.push(chunk);
       const bytes = Buffer.concat(chunks);
-      return bytes.byteLength === entry.sizeBytes ? bytes : undefined;
+      if (bytes.byteLength === entry.sizeBytes) return bytes;
+      if (!told.has(`${name} is missing`)) refuse(name, 'has lost bytes');
+      return undefined;
     },
   };
 }
