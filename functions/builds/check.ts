@@ -4,7 +4,7 @@ import { Problem } from '../runtime/errors.ts';
 import { beginJob, endJob, type JobPorts } from './job-turn.ts';
 import { changeJob, findJob, getJob } from './job-store.ts';
 import { isJobEnd, type Job } from './job.ts';
-import { jobOfSeed } from './new-job.ts';
+import { jobOfSeed, type NewJob } from './new-job.ts';
 import { checkRunId } from './job-log.ts';
 import type { JobStep } from './job-step.ts';
 import type { BuildCheck, CheckStatus, UploadBuild } from './upload-build.ts';
@@ -23,7 +23,8 @@ export async function planChecks(
 ): Promise<readonly BuildCheck[]> {
   return await Promise.all(
     checks.map(async (settings) => {
-      const { id: jobId } = await checkJob(ports, job, settings);
+      const { seed, wanted } = checkJob(job, settings);
+      const { id: jobId } = await jobOfSeed(ports, seed, wanted);
       return { name: settings.name, jobId, settings, outcome: { status: 'pending' }, results: null };
     }),
   );
@@ -36,23 +37,34 @@ export async function beginChecks(
 ): Promise<void> {
   const commit = build.commitJobId === undefined ? undefined : await findJob(ports.records, build.commitJobId);
   if (!commit) return;
-  for (const { outcome, settings } of build.checks) {
-    if (outcome.status === 'pending') await beginJob(ports, await checkJob(ports, commit, settings));
+  for (const { name, outcome, settings, jobId } of build.checks) {
+    if (outcome.status !== 'pending') continue;
+    const { seed, wanted } = checkJob(commit, settings);
+    // Its number may have been taken by another job since it was planned.
+    const { id } = await jobOfSeed(ports, seed, wanted);
+    if (id !== jobId)
+      await changeUpload(ports.records, build.id, (found) => renumbered(found, { name, from: jobId, to: id }));
+    await beginJob(ports, seed, wanted);
   }
 }
 
-async function checkJob(
-  ports: Pick<WorkflowPorts, 'records' | 'clock'>,
+function renumbered(
+  build: UploadBuild,
+  { name, from, to }: { readonly name: string; readonly from: number; readonly to: number },
+): UploadBuild {
+  const checks = build.checks.map((check) =>
+    check.name === name && check.jobId === from ? { ...check, jobId: to } : check,
+  );
+  return { ...build, checks };
+}
+
+function checkJob(
   { id, work, app, createdBy }: Job,
   settings: CheckSettings,
-): Promise<Job> {
+): { readonly seed: string; readonly wanted: NewJob } {
   if (work.kind !== 'commit') throw new Error('Only what a commit makes is checked');
-  return await jobOfSeed(ports, `commit/${id}/check/${settings.name}`, {
-    work: { kind: 'check', build: work.build, settings, runs: 0 },
-    app,
-    repo: null,
-    createdBy,
-  });
+  const check = { kind: 'check', build: work.build, settings, runs: 0 } as const;
+  return { seed: `commit/${id}/check/${settings.name}`, wanted: { work: check, app, repo: null, createdBy } };
 }
 
 /** Says what is to be run for a check, until there is an outcome. */

@@ -8,7 +8,7 @@ import { Problem } from '../runtime/errors.ts';
 import { numberOf } from './number.ts';
 import { createUpload } from './upload-store.ts';
 import type { UploadBuild } from './upload-build.ts';
-import { findBuildByNumber } from './store.ts';
+import { claimNumber } from './store.ts';
 
 export type NewUpload = {
   readonly repo: string;
@@ -32,8 +32,9 @@ export async function createUploadBuild(
   if (app) buildableEnvironment(app, repo);
   else if (!v.is(nameSchema, repo)) throw new Problem('not-found', 'There is no repository of that name');
   for (;;) {
-    const id = numberOf(ports.newId());
-    if (await findBuildByNumber(ports.records, id)) continue;
+    const seed = ports.newId();
+    const id = numberOf(seed);
+    if (!(await claimNumber(ports.records, id, `upload/${seed}`))) continue;
     const build: UploadBuild = {
       kind: 'upload',
       id,

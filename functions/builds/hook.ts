@@ -10,7 +10,6 @@ import { changeJob, getJob, logJob } from './job-store.ts';
 import { beginJob, takeJobTurn, type JobPorts } from './job-turn.ts';
 import type { Job, PublishedEvent } from './job.ts';
 import type { JobStep } from './job-step.ts';
-import { jobOfSeed } from './new-job.ts';
 
 type HookJob = Job & { readonly work: Extract<Job['work'], { kind: 'hook' }> };
 
@@ -45,7 +44,7 @@ export async function beginHooks(ports: WorkflowPorts, job: Job, happened: Happe
       repo: null,
       createdBy: job.createdBy,
     } as const;
-    await beginJob(ports, await jobOfSeed(ports, `hook/${job.id}/${name}`, wanted));
+    await beginJob(ports, `hook/${job.id}/${name}`, wanted);
   }
 }
 

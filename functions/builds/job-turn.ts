@@ -1,7 +1,8 @@
 import { enter, leave, readLane } from '../deployments/lane-store.ts';
 import type { Ports } from '../ports/ports.ts';
 import type { LaneEntry } from '../deployments/lane.ts';
-import { changeJob, createJob, findJob, withLines } from './job-store.ts';
+import { changeJob, findJob, withLines } from './job-store.ts';
+import { makeJob, type NewJob } from './new-job.ts';
 import { isJobEnd, type Job, type JobState } from './job.ts';
 
 export type JobPorts = Pick<Ports, 'records' | 'clock'> & { readonly jobs: Pick<Ports['jobs'], 'start'> };
@@ -25,10 +26,14 @@ export function jobLane({ work, app, repo }: Pick<Job, 'work' | 'app' | 'repo'>)
   }
 }
 
-/** Makes a job and starts it when its turn has come; one that is there already goes on where it was. */
-export async function beginJob(ports: JobPorts, job: Job): Promise<void> {
-  await createJob(ports.records, job);
-  await takeJobTurn(ports, job);
+/**
+ * Makes the job that follows from a cause, and starts it when its turn has come; one that is there already goes on where
+ * it was.
+ */
+export async function beginJob(ports: JobPorts, seed: string, wanted: NewJob): Promise<Job> {
+  const job = await makeJob(ports, seed, wanted);
+  await resumeJob(ports, job);
+  return job;
 }
 
 /** Brings a job into its lane, and starts its workflow when its turn has come; safe to repeat at any time. */

@@ -29,7 +29,13 @@ export type Job = {
 export type JobWork =
   | { readonly kind: 'commit'; readonly build: number; readonly dropStrays: boolean; readonly endOfLife?: EndOfLife }
   | { readonly kind: 'publish'; readonly build: number }
-  | { readonly kind: 'promote'; readonly from: string; readonly promoted: PromotedArtifact }
+  | {
+      readonly kind: 'promote';
+      readonly from: string;
+      readonly promoted: PromotedArtifact;
+      /** Of one that happens by itself: the deployment that has to succeed first. */
+      readonly after?: string;
+    }
   | { readonly kind: 'republish' }
   /** The settings as they were when the build was committed; `runs`: how often it was begun. */
   | { readonly kind: 'check'; readonly build: number; readonly settings: CheckSettings; readonly runs: number }

@@ -2,6 +2,7 @@ import type { ApiPorts } from '../ports/ports.ts';
 import { numberOf } from './number.ts';
 import { createJob, findJob, forgetJob } from './job-store.ts';
 import type { Job, JobWork } from './job.ts';
+import { findUpload } from './upload-store.ts';
 
 export type NewJob = {
   readonly work: JobWork;
@@ -25,6 +26,23 @@ export function newJob(id: number, at: number, { app, ...job }: NewJob): Job {
   };
 }
 
+/** Whoever makes a job claims within this what it is for: no call takes so long. */
+const claimedWithinMs = 60_000;
+
+/**
+ * Whether a job may be begun by others than its maker: it has claimed what it is for, or its maker was lost before that.
+ * Begun earlier, it would find nothing to do and end, and what is then claimed for it would wait for ever.
+ */
+export async function mayBegin(
+  { records, clock }: Pick<ApiPorts, 'records' | 'clock'>,
+  { id, createdAt, work, state }: Job,
+): Promise<boolean> {
+  if (state.status !== 'new' || (work.kind !== 'commit' && work.kind !== 'publish')) return true;
+  if (clock() - createdAt > claimedWithinMs) return true;
+  const build = await findUpload(records, work.build);
+  return build?.commitJobId === id || build?.publishJobId === id;
+}
+
 /**
  * Makes a job of a new number and claims by `claim` what it is for; where that is refused, the job is taken back. One
  * whose maker is lost in between finds, when it runs, that it was given nothing to do.
@@ -43,6 +61,17 @@ export async function claimByJob<T>(
       await forgetJob(ports.records, job.id);
       throw error;
     }
+  }
+}
+
+/** Writes down the job that follows from a cause; the same one when it is there already. */
+export async function makeJob(ports: Pick<ApiPorts, 'records' | 'clock'>, seed: string, wanted: NewJob): Promise<Job> {
+  for (;;) {
+    const job = await jobOfSeed(ports, seed, wanted);
+    if (await createJob(ports.records, job)) return job;
+    const found = await findJob(ports.records, job.id);
+    // Else another cause has taken the number in this moment.
+    if (found?.seed === seed) return found;
   }
 }
 

@@ -8,8 +8,8 @@ import type { ApiPorts } from '../ports/ports.ts';
 import { Problem } from '../runtime/errors.ts';
 import type { Digest } from '../runtime/units.ts';
 import { beginJob, type JobPorts } from './job-turn.ts';
+import { makeJob } from './new-job.ts';
 import type { Job, PromotedArtifact } from './job.ts';
-import { jobOfSeed } from './new-job.ts';
 
 type Place = { readonly app: string; readonly environment: string };
 
@@ -34,29 +34,49 @@ export async function requestPromotion(
     throw new Problem('conflict', `The environment ${environment} has no parent that could be promoted from`);
   }
   const promoted = await promotable(ports.records, { app, environment: parent }, artifact);
-  const job = await jobOfSeed(ports, seed, {
+  return await beginJob(ports, seed, {
     work: { kind: 'promote', from: parent, promoted },
     app,
     repo: environment,
     createdBy: actor,
   });
-  await beginJob(ports, job);
-  return job;
 }
 
-/** Promotes to the environments that take by themselves what an environment has; once for each cause. */
-export async function promoteOnward(
-  ports: JobPorts & Pick<ApiPorts, 'records' | 'clock'>,
-  from: Place & { readonly cause: string; readonly actor: string },
-): Promise<void> {
-  const record = await findApp(ports.records, from.app);
+export type Onward = Place & {
+  readonly artifact: Digest;
+  readonly cause: string;
+  readonly actor: string;
+  /** The deployment by which the environment gets it, where one does. */
+  readonly after?: string;
+};
+
+/**
+ * The promotions to the environments that take by themselves what an environment has, once for each cause. They are
+ * written down and not begun: whoever is killed before that is replaced, and none goes on before the deployment it is
+ * to come `after` has succeeded.
+ */
+export async function planOnward(
+  { records, clock }: Pick<ApiPorts, 'records' | 'clock'>,
+  { app, environment: from, artifact: digest, cause, actor, after }: Onward,
+): Promise<readonly Job[]> {
+  const record = await findApp(records, app);
   const onward = (record?.app.environments ?? []).filter(
-    ({ parent, promotion }) => parent === from.environment && promotion === 'automatic',
+    ({ parent, promotion }) => parent === from && promotion === 'automatic',
   );
-  for (const { name: environment } of onward) {
-    const seed = `promotion/${from.cause}/${environment}`;
-    await requestPromotion(ports, { app: from.app, environment, actor: from.actor, seed });
+  if (onward.length === 0) return [];
+  const promoted = await promotedArtifact(records, app, digest);
+  const work = { kind: 'promote', from, promoted, ...(after === undefined ? {} : { after }) } as const;
+  const jobs: Job[] = [];
+  for (const { name: repo } of onward) {
+    const seed = `promotion/${cause}/${repo}`;
+    jobs.push(await makeJob({ records, clock }, seed, { work, app, repo, createdBy: actor }));
   }
+  return jobs;
+}
+
+async function promotedArtifact(records: ApiPorts['records'], app: string, digest: Digest): Promise<PromotedArtifact> {
+  const { kind, manifest } = await getArtifact(records, app, digest);
+  return { digest, kind, ...(manifest ? { manifest } : {}) };
 }
 
 async function promotable(
@@ -69,8 +89,7 @@ async function promotable(
     const what = wanted === undefined ? 'anything yet' : wanted;
     throw new Problem('conflict', `The environment ${from.environment} of ${from.app} has not run ${what}`);
   }
-  const { kind, manifest } = await getArtifact(records, from.app, digest);
-  return { digest, kind, ...(manifest ? { manifest } : {}) };
+  return await promotedArtifact(records, from.app, digest);
 }
 
 /** What it runs; where it publishes what nothing runs, what it has published. */

@@ -1,13 +1,17 @@
 import { v5 } from 'uuid';
 import { getApp } from '../apps/registry.ts';
+import { getArtifact } from '../artifacts/store.ts';
 import { movePointer, readPointer, type Published } from '../artifacts/pointer.ts';
 import { environmentOf, requestDeployment } from '../deployments/request.ts';
+import { isEnd } from '../deployments/state.ts';
+import { getDeployment } from '../deployments/store.ts';
 import type { Trigger } from '../deployments/deployment.ts';
 import type { WorkflowPorts } from '../ports/ports.ts';
 import { beginHooks } from './hook.ts';
 import type { Job, JobWork } from './job.ts';
 import type { JobStep } from './job-step.ts';
-import { promoteOnward } from './promote.ts';
+import { resumeJob } from './job-turn.ts';
+import { planOnward } from './promote.ts';
 import { appOf, changeUpload, getUpload } from './upload-store.ts';
 
 type Publishing = Extract<JobWork, { kind: 'publish' | 'promote' | 'republish' }>;
@@ -29,16 +33,20 @@ type Wanted = {
  * done once, however often it is begun.
  */
 export async function workOnPublish(ports: WorkflowPorts, job: PublishJob): Promise<JobStep> {
+  const early = await whyNotYet(ports, job.work);
+  if (early) return early;
   const wanted = await whatToPublish(ports, job);
   if (typeof wanted === 'string') return { next: 'broken', reason: wanted };
   const { app, environment, published } = wanted;
   environmentOf(await getApp(ports.records, app), environment);
+  // Nothing is published that was pruned meanwhile: a check that had failed may be reviewed long after.
+  await getArtifact(ports.records, app, published.artifact);
   if (job.work.kind !== 'republish') await movePointer(ports.records, { app, environment }, published);
   const deployment = published.kind === 'ostree' ? undefined : await deploy(ports, job, wanted);
   if (job.work.kind === 'publish') await markPublished(ports, job, job.work.build);
   await beginHooks(ports, job, { ...wanted, ...(deployment ? { deployment } : {}) });
   // What is run is promoted when its deployment has succeeded.
-  if (!deployment) await promoteOnward(ports, { app, environment, cause: `job/${job.id}`, actor: job.createdBy });
+  if (!deployment) await promoteOnward(ports, job, wanted);
   return {
     next: 'ended',
     results: { artifact: published.artifact, ...(deployment ? { deployment } : await refsOf(ports, job)) },
@@ -47,6 +55,25 @@ export async function workOnPublish(ports: WorkflowPorts, job: PublishJob): Prom
       ...(deployment ? [`The deployment ${deployment} brings it there`] : []),
     ],
   };
+}
+
+/** What promotes itself waits for the deployment it comes from to succeed; undefined when it has. */
+async function whyNotYet({ records }: WorkflowPorts, work: Publishing): Promise<JobStep | undefined> {
+  if (work.kind !== 'promote' || work.after === undefined) return undefined;
+  const { state } = await getDeployment(records, work.after);
+  if (state.status === 'succeeded') return undefined;
+  if (!isEnd(state)) return { next: 'wait', seconds: 2 };
+  const line = `Nothing is promoted: the deployment ${work.after} is ${state.status}`;
+  return { next: 'ended', results: {}, lines: [line] };
+}
+
+async function promoteOnward(
+  ports: WorkflowPorts,
+  { id, createdBy: actor }: Job,
+  { app, environment, published: { artifact } }: Wanted,
+): Promise<void> {
+  const planned = await planOnward(ports, { app, environment, artifact, cause: `job/${id}`, actor });
+  for (const job of planned) await resumeJob(ports, job);
 }
 
 async function whatToPublish(ports: WorkflowPorts, job: PublishJob): Promise<Wanted | string> {

@@ -3,7 +3,7 @@ import type { ApiPorts } from '../ports/ports.ts';
 import { Problem } from '../runtime/errors.ts';
 import { buildableEnvironment } from './create.ts';
 import { getJob } from './job-store.ts';
-import { takeJobTurn, type JobPorts } from './job-turn.ts';
+import { resumeJob, takeJobTurn, type JobPorts } from './job-turn.ts';
 import type { Job } from './job.ts';
 import { claimByJob } from './new-job.ts';
 import { publishing } from './upload-state.ts';
@@ -49,7 +49,7 @@ export async function requestPublish(ports: PublishPorts, { build: id, actor, ca
 
 async function goOn(ports: PublishPorts, id: number): Promise<Job> {
   const job = await getJob(ports.records, id);
-  if (!job.settled) await takeJobTurn(ports, job);
+  await resumeJob(ports, job);
   return job;
 }
 

@@ -3,6 +3,7 @@ import { messageOf } from '../runtime/errors.ts';
 import { getJob, openJobs } from './job-store.ts';
 import { resumeJob } from './job-turn.ts';
 import type { Job } from './job.ts';
+import { mayBegin } from './new-job.ts';
 import { finishPurges } from './purge.ts';
 
 /**
@@ -36,7 +37,7 @@ async function resumeOne(
   try {
     // The index may be behind the record.
     const job = await getJob(ports.records, id);
-    if (job.settled || (await ports.jobs.isRunning(String(id)))) return false;
+    if (job.settled || (await ports.jobs.isRunning(String(id))) || !(await mayBegin(ports, job))) return false;
     await resumeJob(ports, job);
     // One that waits in its lane, or was made a moment ago, has no worker yet.
     return job.state.status === 'started';

@@ -3,7 +3,6 @@ import { environmentOf } from '../deployments/request.ts';
 import type { ApiPorts } from '../ports/ports.ts';
 import { beginJob, type JobPorts } from './job-turn.ts';
 import type { Job } from './job.ts';
-import { jobOfSeed } from './new-job.ts';
 
 export type RepublishRequest = {
   readonly app: string;
@@ -18,7 +17,5 @@ export async function requestRepublish(
 ): Promise<Job> {
   environmentOf(await getApp(ports.records, app), environment);
   const wanted = { work: { kind: 'republish' }, app, repo: environment, createdBy: actor } as const;
-  const job = await jobOfSeed(ports, ports.newId(), wanted);
-  await beginJob(ports, job);
-  return job;
+  return await beginJob(ports, ports.newId(), wanted);
 }

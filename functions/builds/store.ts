@@ -65,10 +65,15 @@ export async function findBuildByNumber(records: Records, number: number): Promi
 async function numberBuild(records: Records, id: string): Promise<number> {
   for (let attempt = 0; ; attempt += 1) {
     const number = numberOf(`${id}/${attempt}`);
-    const key = numberKeyOf(number);
-    if (await records.create(key, { build: id })) return number;
-    if ((await records.find<{ readonly build: string }>(key))?.value.build === id) return number;
+    if (await claimNumber(records, number, id)) return number;
   }
+}
+
+/** Takes a number for a build of whichever kind; false when another build has it. */
+export async function claimNumber(records: Records, number: number, build: string): Promise<boolean> {
+  const key = numberKeyOf(number);
+  if (await records.create(key, { build })) return true;
+  return (await records.find<{ readonly build: string }>(key))?.value.build === build;
 }
 
 export async function findBuild(records: Records, id: string): Promise<Build | undefined> {
