@@ -145,11 +145,11 @@ type Content = { readonly contentHeaders: Record<string, string>; readonly body?
 function contentOf({ body, raw, gzip = false }: Request): Content {
   if (raw) return { contentHeaders: { 'content-type': raw.contentType }, body: raw.bytes };
   if (body === undefined) return { contentHeaders: {} };
-  const type = { 'content-type': 'application/json' };
   const text = JSON.stringify(body);
+  // API Gateway takes what says that it is JSON for text, however it is packed, and damages it.
   return gzip
-    ? { contentHeaders: { ...type, 'content-encoding': 'gzip' }, body: gzipSync(text) }
-    : { contentHeaders: type, body: text };
+    ? { contentHeaders: { 'content-encoding': 'gzip' }, body: gzipSync(text) }
+    : { contentHeaders: { 'content-type': 'application/json' }, body: text };
 }
 
 function isRepeatable({ method, idempotent = false }: Request): boolean {

@@ -17,7 +17,8 @@ import { refName, sha256Of, type Naming, type Package } from './package.ts';
 export async function bundleOfFolder(folder: string, naming: Naming): Promise<Package> {
   const { entries, notes } = await listEntries(folder);
   if (entries.length === 0) throw new WrongUse(`${folder} is empty: there is nothing to push.`);
-  const temporary = await mkdtemp(join(tmpdir(), 'sluice-push-'));
+  await removeForgotten();
+  const temporary = await mkdtemp(join(tmpdir(), temporaryPrefix));
   const close = async () => await rm(temporary, { recursive: true, force: true });
   try {
     const file = join(temporary, 'bundle.tar.gz');
@@ -26,6 +27,21 @@ export async function bundleOfFolder(folder: string, naming: Naming): Promise<Pa
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+const temporaryPrefix = 'sluice-bundle-';
+const forgottenAfterMs = 24 * 60 * 60 * 1000;
+
+/** What a push that was killed has left behind: it can be as large as the app. */
+async function removeForgotten(): Promise<void> {
+  const names = await readdir(tmpdir()).catch(() => []);
+  for (const name of names.filter((each) => each.startsWith(temporaryPrefix))) {
+    const path = join(tmpdir(), name);
+    const found = await lstat(path).catch(() => undefined);
+    if (found === undefined || Date.now() - found.mtimeMs < forgottenAfterMs) continue;
+    // That of another user stays.
+    await rm(path, { recursive: true, force: true }).catch(() => {});
   }
 }
 

@@ -37,7 +37,7 @@ async function readEntries(handle: FileHandle, file: string): Promise<Entries> {
     const header = parseHeader(await readAt(handle, { offsetBytes: offset, sizeBytes: blockBytes }), file);
     if (header === undefined) break;
     const isData = !['x', 'L', 'K', 'g'].includes(header.type);
-    const sizeBytes = isData ? (said.sizeBytes ?? header.sizeBytes) : header.sizeBytes;
+    const sizeBytes = soundSize((isData ? said.sizeBytes : undefined) ?? header.sizeBytes, file);
     const at = { offsetBytes: offset + blockBytes, sizeBytes };
     if (at.offsetBytes + sizeBytes > archiveBytes) throw new WrongUse(`${file} ends within a file: it is not whole.`);
     if (++count > mostEntries) throw new WrongUse(`${file} holds more than ${mostEntries} files.`);
@@ -95,8 +95,12 @@ function parseHeader(block: Buffer, file: string): Header | undefined {
 /** Octal digits or, from 8 GiB on, GNU's big-endian number. */
 function sizeOf(field: Buffer, file: string): number {
   const size = (field[0] ?? 0) & 0x80 ? Number(field.readBigUInt64BE(4)) : octal(field);
-  if (!Number.isSafeInteger(size)) throw notTar(file);
-  return size;
+  return soundSize(size, file);
+}
+
+function soundSize(size: number, file: string): number {
+  if (Number.isSafeInteger(size) && size >= 0) return size;
+  throw notTar(file);
 }
 
 function octal(field: Buffer): number {

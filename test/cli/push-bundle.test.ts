@@ -80,9 +80,11 @@ describe('pushing a folder', () => {
     expect(await push(root)).toMatchObject({ code: 2, err: expect.stringContaining(expected) });
   });
 
-  it('leaves no temporary file behind', async () => {
+  it('leaves no temporary file behind, nor what a push has that was killed a day ago', async () => {
     const temporary = inFolder('tmp');
-    await mkdir(temporary);
+    await mkdir(join(temporary, 'sluice-bundle-killed'), { recursive: true });
+    await utimes(join(temporary, 'sluice-bundle-killed'), 1000, 1000);
+    await mkdir(join(temporary, 'sluice-bundle-running'));
     const before = process.env['TMPDIR'];
     process.env['TMPDIR'] = temporary;
     try {
@@ -93,7 +95,7 @@ describe('pushing a folder', () => {
       process.env['TMPDIR'] = before;
       if (before === undefined) delete process.env['TMPDIR'];
     }
-    expect(await readdir(temporary)).toEqual([]);
+    expect(await readdir(temporary)).toEqual(['sluice-bundle-running']);
   });
 
   it.each([
