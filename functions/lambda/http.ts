@@ -35,9 +35,23 @@ function asRequested({ body, ...event }: APIGatewayProxyEventV2): APIGatewayProx
   const method = methodWithin({ method: http.method, path: event.rawPath, hasBody: Boolean(body) });
   return {
     ...event,
-    headers: { 'x-request-id': requestId, ...event.headers },
+    headers: { 'x-request-id': requestId, ...headersOf({ ...event, ...(body === undefined ? {} : { body }) }) },
     requestContext: { ...event.requestContext, http: { ...http, method } },
     // No `Request` of these methods can have one; elsewhere it means nothing.
     ...(body === undefined || method === 'GET' || method === 'HEAD' ? {} : { body }),
   };
+}
+
+/** How base64 of what gzip has packed begins: 1f 8b, and 08 for deflate. */
+const packed = 'H4sI';
+
+/**
+ * API Gateway may unpack a body, and leave the header that says how it was packed.
+ * https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-make-request-with-compressed-payload.html
+ * https://github.com/dougmoscrop/serverless-http/issues/194
+ */
+function headersOf({ headers, body, isBase64Encoded }: APIGatewayProxyEventV2): APIGatewayProxyEventV2['headers'] {
+  const { 'content-encoding': encoding, ...rest } = headers;
+  const isUnpacked = body !== undefined && !(isBase64Encoded && body.startsWith(packed));
+  return encoding === 'gzip' && isUnpacked ? rest : headers;
 }

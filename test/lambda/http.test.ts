@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { Hono } from 'hono';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
@@ -46,6 +47,25 @@ describe('the API behind API Gateway', () => {
       'x-content-type-options': 'nosniff',
       'cache-control': 'no-store',
     });
+  });
+
+  it('takes a GET with a body, packed by gzip or already unpacked on its way', async () => {
+    const sent = async (method: string, path: string, body: object) => {
+      const headers = { authorization, 'content-type': 'application/json' };
+      return json(await ask({ method, path, headers, body: JSON.stringify(body) }));
+    };
+    await sent('PUT', '/api/v1/apps/web', webApp);
+    const id = String((await sent('POST', '/api/v1/build', { repo: 'dev', 'app-id': 'web' }))['id']);
+    const path = `/api/v1/build/${id}/missing_objects`;
+    const wanted = [`${'0'.repeat(64)}.blob`];
+    const headers = { authorization, 'content-encoding': 'gzip' };
+    const body = JSON.stringify({ wanted });
+    const answers = [
+      await ask({ path, headers, body: gzipSync(body), isBase64: true }),
+      await ask({ path, headers: { ...headers, 'content-type': 'application/json' }, body }),
+      await ask({ path, headers, body, isBase64: true }),
+    ];
+    for (const answer of answers) expect([answer.statusCode, json(answer)]).toEqual([200, { missing: wanted }]);
   });
 
   it('reads path and query, and answers problems as problems', async () => {
