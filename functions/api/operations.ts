@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import type { Scrape } from '../runtime/metrics.ts';
 import { describe, named } from './describe.ts';
 import { documentation } from './documentation.ts';
+import { withScopes } from './documented-scopes.ts';
 import type { ApiOptions } from './options.ts';
 import { readinessOf } from './readiness.ts';
 import type { ApiEnv } from './request-context.ts';
@@ -52,7 +53,7 @@ export function operationRoutes(options: ApiOptions, documented: Hono<ApiEnv>): 
         open: true,
       }),
       async (c) => {
-        specification ??= generateSpecs(documented, documentation(options.version));
+        specification ??= generateSpecs(documented, documentation(options.version)).then(withScopes);
         return c.json((await specification) as object);
       },
     );

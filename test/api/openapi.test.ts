@@ -123,6 +123,20 @@ describe('the OpenAPI document', () => {
     }
   });
 
+  it('says of every operation what it needs of a token', () => {
+    const descriptions = operations().filter(({ operation }) => operation.security === undefined);
+    expect(
+      descriptions.filter(
+        ({ operation }) => !/Needs a token with the scope|Any token/.test(operation.description ?? ''),
+      ),
+    ).toEqual([]);
+    const told = (path: string, method: 'get' | 'put' | 'post') => document.paths[path]?.[method]?.description;
+    expect(told('/api/v1/build/{id}', 'get')).toContain('the scope `build` or `upload` and the sub `build/{id}`.');
+    expect(told('/api/v1/apps/{app}', 'put')).toContain('the sub `app/{app}`, for all environments.');
+    expect(told('/api/v1/tokens', 'get')).toContain('`tokenmanagement` and an empty sub.');
+    expect(told('/api/v1/token_subset', 'post')).toContain('Any token may ask.');
+  });
+
   it('says numbers where a query means numbers', () => {
     const list = document.paths['/api/v1/deployments']?.get?.parameters ?? [];
     expect(list.find(({ name }) => name === 'limit')).toEqual({
