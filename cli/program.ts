@@ -70,6 +70,22 @@ const verbs: Readonly<Record<string, Entry>> = {
     summary: "Bring what is published in an environment's parent to the environment",
     load: async () => (await import('./verbs/promote.ts')).registerPromote,
   },
+  published: {
+    summary: 'Show what was published in an environment, the newest first',
+    load: async () => (await import('./verbs/published.ts')).registerPublished,
+  },
+  republish: {
+    summary: 'Deploy what an environment has published there once more',
+    load: async () => (await import('./verbs/republish.ts')).registerRepublish,
+  },
+  review: {
+    summary: 'Say how a check is to count that waits for a review',
+    load: async () => (await import('./verbs/review.ts')).registerReview,
+  },
+  hooks: {
+    summary: 'List calls of hooks that were given up, and call again',
+    load: async () => (await import('./verbs/hooks.ts')).registerHooks,
+  },
   builds: {
     summary: 'List builds, by Git and by upload, the newest first',
     load: async () => (await import('./verbs/builds.ts')).registerBuilds,

@@ -33,5 +33,5 @@ export async function waitForChecks(session: Session, { client, build, signal }:
 
 function reviewText({ check_name, status_reason, job_id }: CheckView): string {
   const why = status_reason ? ` (${status_reason})` : '';
-  return `check ${check_name} waits for a review${why}; its job is ${job_id}`;
+  return `check ${check_name} waits for a review${why}: sluice review ${job_id} passed, or failed`;
 }

@@ -41,9 +41,13 @@ export async function followJob(session: Session, { client, path, signal }: Foll
 
 /** What a job says it led to; empty while it says nothing. */
 export function resultsOf({ results }: JobView): Readonly<Record<string, unknown>> {
-  if (typeof results !== 'string') return {};
+  return results === undefined ? {} : parsedText(results);
+}
+
+/** An object that came as text; empty where it is none. */
+export function parsedText(text: string): Readonly<Record<string, unknown>> {
   try {
-    const parsed: unknown = JSON.parse(results);
+    const parsed: unknown = JSON.parse(text);
     return typeof parsed === 'object' && parsed !== null ? (parsed as Record<string, unknown>) : {};
   } catch {
     return {};

@@ -148,7 +148,7 @@ describe('commit', () => {
     server.on(look, { body: extended({ repo_state: 6 }, [check({ status: 4, status_reason: 'two warnings' })]) });
     expect(await sluice('commit 7')).toMatchObject({
       code: 1,
-      out: expect.stringContaining('check lint waits for a review (two warnings); its job is 43'),
+      out: expect.stringContaining('check lint waits for a review (two warnings): sluice review 43 passed'),
     });
   });
 
@@ -323,6 +323,66 @@ describe('prune', () => {
       {},
     ]);
     expect(documents((await sluice('prune --json')).out).at(-1)).toMatchObject({ type: 'job', results: { blobs: 3 } });
+  });
+});
+
+describe('review', () => {
+  const route = 'POST /api/v1/job/43/check/review';
+
+  it('says how a check counts, in the words of the builds service', async () => {
+    server.on(route, { status: 204 });
+    expect(await sluice('review 43 passed')).toMatchObject({ code: 0, out: 'The check of job 43 counts as passed.\n' });
+    await sluice('review 43 failed --reason large');
+    await sluice('review 43 warned --json');
+    expect(server.calls(route).map(({ body }) => body)).toEqual([
+      { 'new-status': { status: 'Passed' } },
+      { 'new-status': { status: 'Failed', reason: 'large' } },
+      { 'new-status': { status: 'PassedWithWarnings' } },
+    ]);
+    expect((await sluice('review 43 maybe')).code).toBe(2);
+    expect((await sluice('review 43')).code).toBe(2);
+  });
+});
+
+describe('published, republish and hooks', () => {
+  it('published lists digests with where they came from', async () => {
+    const entry = { artifact, kind: 'image', build: 7, from: null, job: 42, at: '2026-11-20T10:00:00.000Z', by: 'ci' };
+    const pointer = {
+      app: 'web',
+      environment: 'dev',
+      current: entry,
+      history: [entry, { ...entry, build: null, from: 'beta' }],
+    };
+    const route = 'GET /api/v1/apps/web/environments/dev/published';
+    server.on(route, { body: pointer }, { body: pointer }, { body: { ...pointer, current: null, history: [] } });
+    expect((await sluice('published web dev')).out).toMatch(
+      /^ARTIFACT +KIND +WHEN +FROM +BY\nsha256:b{64} +image +30 s ago +build 7 +ci\nsha256:b{64} +image +30 s ago +beta +ci\n$/,
+    );
+    expect(documents((await sluice('published web dev --json')).out)).toEqual([pointer]);
+    expect((await sluice('published web dev')).out).toBe('Nothing has been published there.\n');
+  });
+
+  it('republish follows the deployment', async () => {
+    server.on('POST /api/v1/repo/dev/republish', { body: job({ kind: 3 }) });
+    server.on('QUERY /api/v1/job/42', { body: endedJob({ deployment: id }) });
+    server.on(`GET /api/v1/deployments/${id}`, { body: ended('succeeded') });
+    server.on(`GET /api/v1/deployments/${id}/events`, { body: events([event(1, 'succeeded')], true) });
+    expect(await sluice('republish web dev')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('Publishing web in dev again: done.'),
+    });
+    expect(server.received[0]?.body).toEqual({ app: 'web' });
+  });
+
+  it('hooks lists what was given up, and calls it again', async () => {
+    const contents = JSON.stringify({ app: 'web', hook: 'tell', environment: 'dev', artifact });
+    const dead = { ...brokenJob('it answered 500'), id: 44, kind: 6, contents };
+    server.on('GET /api/v1/hooks/dead', { body: { items: [dead], next: null } });
+    server.on('POST /api/v1/job/44/retry', { body: job({ id: 44, kind: 6 }) });
+    expect((await sluice('hooks list')).out).toMatch(
+      /^JOB +APP +ENVIRONMENT +HOOK +WHY\n44 +web +dev +tell +it answered 500\n$/,
+    );
+    expect(await sluice('hooks retry 44')).toMatchObject({ code: 0, out: 'The hook of job 44 is called again.\n' });
   });
 });
 

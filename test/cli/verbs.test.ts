@@ -537,6 +537,7 @@ describe('every verb', () => {
     'status web', 'list', 'logs web', 'rollback web dev', `cancel ${id}`, 'scale web dev web 1', 'health',
     'create web dev', 'push 7 app.json', 'commit 7', 'publish 7', 'promote web dev', 'builds', 'purge 7', 'prune',
     'follow-job 42', 'create-token ci build upload', 'tokens list', 'tokens revoke j1', 'audit',
+    'review 43 passed', 'published web dev', 'republish web dev', 'hooks list', 'hooks retry 44',
   ]; // prettier-ignore
   beforeEach(async () => await writeFile(join(folder, 'app.json'), '{}'));
 

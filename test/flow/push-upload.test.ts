@@ -17,14 +17,25 @@ let server: TestServer;
 let proxy: Awaited<ReturnType<typeof startPrefixProxy>>;
 let folder: string;
 let port: number;
+let stablePort: number;
 beforeAll(async () => {
-  [folder, port] = await Promise.all([mkdtemp(join(tmpdir(), 'sluice-push-flow-')), freePort()]);
+  [folder, port, stablePort] = await Promise.all([
+    mkdtemp(join(tmpdir(), 'sluice-push-flow-')),
+    freePort(),
+    freePort(),
+  ]);
   server = await startTestServer();
   proxy = await startPrefixProxy(server.url, '/sluice');
   // An app without a source: what it runs is built elsewhere.
   const { source: _source, build: _build, ...app } = webApp({ repoUrl: 'https://none.example', listenPort: port });
   const environments = app.environments.map(({ branch: _branch, ...environment }) => environment);
-  await server.apply('web', { ...app, environments });
+  const stable = environments.map((environment) => ({
+    ...environment,
+    name: 'stable',
+    parent: 'dev',
+    targets: [{ name: 'web', desiredCount: 1, listenPort: stablePort }],
+  }));
+  await server.apply('web', { ...app, environments: [...environments, ...stable] });
 });
 afterAll(async () => {
   await proxy.close();
@@ -57,7 +68,7 @@ async function app(version: string, more: Record<string, Uint8Array> = {}): Prom
   }
   return root;
 }
-const live = async () => await (await fetch(`http://127.0.0.1:${port}/`)).text();
+const live = async (at = port) => await (await fetch(`http://127.0.0.1:${at}/`)).text();
 const create = async () => (await sluice('create', 'web', 'dev')).out.trim();
 const partsOf = (passed: typeof proxy.passed) => passed.filter(({ method }) => method === 'PUT');
 
@@ -158,6 +169,25 @@ describe('a folder that is pushed', () => {
     expect(await withToken('create', 'web', 'stable')).toMatchObject({
       code: 2,
       err: expect.stringContaining('Not enough permissions'),
+    });
+  });
+
+  it('is promoted to the environment after it, which takes no builds, and published there once more', async () => {
+    const version = await live();
+    expect(await sluice('create', 'web', 'stable')).toMatchObject({ code: 2 });
+    expect(await sluice('promote', 'web', 'stable')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('Promoting web to stable: done.'),
+    });
+    expect(await live(stablePort)).toBe(version);
+    const [dev, stable] = [await sluice('published', 'web', 'dev'), await sluice('published', 'web', 'stable')];
+    const digest = /sha256:[0-9a-f]{64}/.exec(dev.out)?.[0];
+    expect(digest).toBeDefined();
+    expect(stable.out).toContain(digest);
+    expect(await sluice('republish', 'web', 'stable')).toMatchObject({ code: 0 });
+    expect(await sluice('audit', '--app', 'web', '--action', 'promote')).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/admin +promote +web stable +done/),
     });
   });
 
