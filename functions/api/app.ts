@@ -40,7 +40,10 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
   const app = new Hono<ApiEnv>();
   app.use(requestLog({ ...ports, metrics }), withSecurityHeaders({ https: options.https ?? false }));
   const access = accessTo(options, dependencies);
-  app.use('/api/*', ...access).use('/repo/*', ...access).use('/metrics', ...access);
+  app
+    .use('/api/*', ...access)
+    .use('/repo/*', ...access)
+    .use('/metrics', ...access);
   app
     .route('/', appRoutes(dependencies))
     .route('/', deploymentRoutes(dependencies))

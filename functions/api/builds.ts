@@ -1,6 +1,6 @@
 import { Hono, type Context } from 'hono';
 import { mayRead } from '../access/principal.ts';
-import { getAppNamed } from '../apps/outside-name.ts';
+import { findAppNamed } from '../apps/outside-name.ts';
 import { createUploadBuild } from '../builds/create.ts';
 import { getAnyBuild, listBuilds, type AnyBuild } from '../builds/list.ts';
 import type { ApiPorts } from '../ports/ports.ts';
@@ -14,7 +14,7 @@ import { jsonBody, path, query } from './input.ts';
 import { logView } from './log-view.ts';
 import type { RouteDependencies } from './options.ts';
 import { insufficient, permit } from './permit.ts';
-import { resourceOf } from './permit-build.ts';
+import { getPermittedApp, resourceOf } from './permit-build.ts';
 import { principalOf, type ApiEnv } from './request-context.ts';
 import { logsQuery, noQuery } from './requests.ts';
 import { logShape } from './shapes.ts';
@@ -132,9 +132,9 @@ export function buildRoutes({ ports, waiting }: RouteDependencies): Hono<ApiEnv>
 async function createBuild(c: Context<ApiEnv>, ports: ApiPorts, body: v.InferOutput<typeof newBuildBody>) {
   const { repo } = body;
   const appId = body['app-id'] ?? undefined;
-  const app = appId === undefined ? undefined : await getAppNamed(ports.records, appId);
-  if (app) permit(c, { app: app.id, appId, repo });
-  else if (!mayRead(principalOf(c), { app: '', repo })) throw insufficient('it allows some apps: name one by app-id');
+  const app = appId === undefined ? undefined : await getPermittedApp(c, ports.records, { name: appId, repo });
+  if (!app && !mayRead(principalOf(c), { app: '', repo }))
+    throw insufficient('it allows some apps: name one by app-id');
   const { name, claims } = principalOf(c);
   return await createUploadBuild(ports, {
     repo,
@@ -148,7 +148,8 @@ async function createBuild(c: Context<ApiEnv>, ports: ApiPorts, body: v.InferOut
 
 async function listPermitted(c: Context<ApiEnv>, ports: ApiPorts, asked: v.InferOutput<typeof buildsQuery>) {
   const { 'app-id': appId, repo, state, published, limit, cursor } = asked;
-  const app = appId === undefined ? undefined : (await getAppNamed(ports.records, appId)).id;
+  // Of an app that is gone, or never was, by what it was called: what is not allowed is left out all the same.
+  const app = appId === undefined ? undefined : ((await findAppNamed(ports.records, appId))?.id ?? appId);
   const principal = principalOf(c);
   return await listBuilds(ports.records, {
     app,

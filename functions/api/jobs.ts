@@ -6,7 +6,6 @@ import type { Job } from '../builds/job.ts';
 import { requestPrune } from '../builds/prune.ts';
 import { requestRepublish } from '../builds/republish.ts';
 import type { CheckStatus } from '../builds/upload-build.ts';
-import { getAppNamed } from '../apps/outside-name.ts';
 import { findApp } from '../apps/registry.ts';
 import type * as v from 'valibot';
 import { jobBody, jobPath, pruneBody, republishBody, repoPath, reviewBody } from './build-requests.ts';
@@ -17,7 +16,7 @@ import { jsonBody, path, query } from './input.ts';
 import { answerJob, job } from './job-answer.ts';
 import type { RouteDependencies } from './options.ts';
 import { permit } from './permit.ts';
-import { mayReadJob, permitJob } from './permit-build.ts';
+import { getPermittedApp, mayReadJob, permitJob } from './permit-build.ts';
 import { getOrQuery, queryBody } from './query-method.ts';
 import { actorOf, type ApiEnv } from './request-context.ts';
 import { noQuery, pageQuery } from './requests.ts';
@@ -103,8 +102,7 @@ export function jobRoutes({ ports }: RouteDependencies): Hono<ApiEnv> {
       jsonBody(republishBody, 'publication'),
       async (c) => {
         const { repo } = c.req.valid('param');
-        const named = await getAppNamed(ports.records, c.req.valid('json').app);
-        permit(c, { app: named.id, appId: named.app.appId, repo });
+        const named = await getPermittedApp(c, ports.records, { name: c.req.valid('json').app, repo });
         const begun = await requestRepublish(ports, { app: named.id, environment: repo, actor: actorOf(c) });
         c.header('location', externalUrl(c, `/api/v1/job/${begun.id}`));
         return c.json(await answerJob(ports, begun, 0));

@@ -1,6 +1,7 @@
 import type { Context } from 'hono';
 import type { Resource } from '../access/principal.ts';
-import { findApp } from '../apps/registry.ts';
+import { findApp, type AppRecord } from '../apps/registry.ts';
+import { findAppNamed, getAppNamed, outsideName } from '../apps/outside-name.ts';
 import type { AnyBuild } from '../builds/list.ts';
 import { findUpload, getUpload } from '../builds/upload-store.ts';
 import type { UploadBuild } from '../builds/upload-build.ts';
@@ -14,6 +15,20 @@ export async function getPermittedUpload(c: Context<ApiEnv>, records: Records, i
   const build = await getUpload(records, id);
   permit(c, resourceOf({ kind: 'upload', build }));
   return build;
+}
+
+/**
+ * The app that a caller names, by its id or its `appId`. One that the token does not allow is refused in the same words
+ * as one that is not there: nobody is told which apps there are. Throws `Problem('forbidden')`, `Problem('not-found')`.
+ */
+export async function getPermittedApp(
+  c: Context<ApiEnv>,
+  records: Records,
+  { name, repo }: { readonly name: string; readonly repo: string },
+): Promise<AppRecord> {
+  const found = await findAppNamed(records, name);
+  permit(c, { app: found?.id ?? name, appId: found ? outsideName(found) : name, repo });
+  return found ?? (await getAppNamed(records, name));
 }
 
 /** What a token must allow of a build. One that is of no app yet is whoever's token allows every app. */

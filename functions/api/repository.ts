@@ -68,7 +68,8 @@ export function repositoryRoutes({ ports, ownUrl }: RouteDependencies): Hono<Api
         const ref = [type, name, arch, branch].join('/');
         const { refs } = (await publishedRepository(ports, at)).head;
         const commit = refs.find((one) => one.ref === ref)?.commit;
-        if (commit === undefined) throw new Problem('not-found', `No such ref is published in ${at.environment} of ${at.app}`);
+        if (commit === undefined)
+          throw new Problem('not-found', `No such ref is published in ${at.environment} of ${at.app}`);
         return c.text(`${commit}\n`);
       },
     )
