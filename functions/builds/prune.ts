@@ -71,15 +71,19 @@ async function countAnew({ records }: WorkflowPorts, { bytes }: Kept): Promise<v
 /** What may go. */
 type Found = {
   readonly artifacts: readonly Artifact[];
+  /** What the fleet still needs of each app: an index and the manifest in it may be one image there. */
+  readonly needed: ReadonlySet<string>;
   readonly blobs: readonly { readonly digest: Digest; readonly sizeBytes: number }[];
 };
 
 async function look(ports: WorkflowPorts, kept: Kept, { before }: Scope): Promise<Found> {
   const artifacts: Artifact[] = [];
+  const needed = new Set<string>();
   for await (const { id } of allApps(ports.records)) {
     const keptOfApp = kept.artifacts.get(id);
     for await (const artifact of artifactsOf(ports.records, id)) {
-      if (!keptOfApp?.has(artifact.digest)) artifacts.push(artifact);
+      if (keptOfApp?.has(artifact.digest)) needed.add(placeOf(artifact));
+      else artifacts.push(artifact);
     }
   }
   const blobs: { digest: Digest; sizeBytes: number }[] = [];
@@ -90,7 +94,7 @@ async function look(ports: WorkflowPorts, kept: Kept, { before }: Scope): Promis
     blobs.push(...free.map(({ digest, sizeBytes }) => ({ digest, sizeBytes })));
     after = page.next;
   } while (after);
-  return { artifacts, blobs };
+  return { artifacts, needed, blobs };
 }
 
 async function tell(ports: WorkflowPorts, job: PruneJob, { artifacts, blobs }: Found): Promise<void> {
@@ -103,14 +107,14 @@ async function tell(ports: WorkflowPorts, job: PruneJob, { artifacts, blobs }: F
 
 async function free(
   ports: WorkflowPorts,
-  { artifacts, blobs }: Found,
+  { artifacts, needed, blobs }: Found,
   until: number,
 ): Promise<{ freed: Freed; isMore: boolean }> {
   const freed = { objects: 0, bytes: 0, artifacts: 0 };
   const spared = new Set<Digest>();
   for (const artifact of artifacts) {
     if (ports.clock() > until) return { freed, isMore: true };
-    if (await freeArtifact(ports, artifact)) freed.artifacts += 1;
+    if (await freeArtifact(ports, artifact, needed)) freed.artifacts += 1;
     else for (const digest of await objectsOf(ports, artifact)) spared.add(digest);
   }
   const free = blobs.filter(({ digest }) => !spared.has(digest));
@@ -125,15 +129,20 @@ async function free(
 }
 
 /** False for one that something runs after all. */
-async function freeArtifact(ports: WorkflowPorts, artifact: Artifact): Promise<boolean> {
+async function freeArtifact(ports: WorkflowPorts, artifact: Artifact, needed: ReadonlySet<string>): Promise<boolean> {
+  const isPlaced = artifact.kind === 'image' && artifact.reference !== '';
   try {
-    if (artifact.kind === 'image' && artifact.reference !== '') await ports.fleet.discard(artifact);
+    if (isPlaced && !needed.has(placeOf(artifact))) await ports.fleet.discard(artifact);
   } catch (error) {
     if (error instanceof Problem && error.kind === 'conflict') return false;
     throw error;
   }
   await forgetArtifact(ports.records, artifact.app, artifact.digest);
   return true;
+}
+
+function placeOf({ app, reference }: Artifact): string {
+  return `${app} ${reference}`;
 }
 
 async function addFreed(ports: WorkflowPorts, job: PruneJob, freed: Freed): Promise<Freed> {
