@@ -176,7 +176,7 @@ function keepsArtifacts(stack: Stack, { app, bucketName }: BuildRoleOf): readonl
       actions: ['s3:GetObject'],
       within: blobs,
       because:
-        'A blob that is there already is compared by its checksum, which S3 tells to who may read it. Blobs cannot be listed: who reads one knows its digest.',
+        'What was uploaded is read to import and check it, and a blob that is there already is compared by its checksum, which S3 tells to who may read it. Blobs cannot be listed: who reads one knows its digest.',
     },
     { by: 'code', actions: ['s3:GetObject', 's3:PutObject'], on: [objects(knownHostsKey(app))] },
   ];
