@@ -24,6 +24,14 @@ beforeAll(async () => {
     environments: [
       { name: 'stable', targets: [{ name: 'web' }] },
       { name: 'beta', targets: [{ name: 'web' }] },
+      {
+        name: 'checked',
+        targets: [{ name: 'web' }],
+        checks: [
+          { name: 'lint', command: 'ls objects' },
+          { name: 'advice', command: 'exit 3', required: false },
+        ],
+      },
     ],
   });
   folder = await mkdtemp(join(tmpdir(), 'sluice-flat-manager-'));
@@ -107,6 +115,14 @@ describe.skipIf(missing !== undefined)(
       const { output, result } = await stock('push', '--commit', '--publish', '--wait', build, repo);
       expect(output).toContain(` ${ref}: ${await ostree('rev-parse', ref)}`);
       expect(output).toMatch(/^Uploading deltas[^]*^Uploading \d+ files/m);
+      expect(result).toMatchObject({ repo_state: 2, published_state: 2 });
+    });
+
+    it('waits for the checks of an environment, and sees what they say', async () => {
+      const build = await create('checked');
+      const { output, result } = await stock('push', '--commit', '--publish', '--wait', build, repo);
+      for (const name of ['lint', 'advice']) expect(output).toContain(`Waiting for check: ${name}`);
+      expect(output).toContain('advice ended with 3');
       expect(result).toMatchObject({ repo_state: 2, published_state: 2 });
     });
 

@@ -56,29 +56,34 @@ export function pythonClient(token: string): StockClient {
   };
 }
 
-/** Requests as the client in Rust (reqwest) makes them: objects as `multipart/form-data`, `file0` and so on. */
+/** The same as recorded from the client in Rust (0.5.1, reqwest): objects as `multipart/form-data`, `file0` and so on. */
 export function rustClient(token: string): StockClient {
-  const send = async (method: string, url: string, options: { type?: string; more?: string[]; body?: Buffer } = {}) => {
-    const { type, more = [], body } = options;
-    const headers = ['authorization', `Bearer ${token}`, ...more];
-    if (type !== undefined) headers.push('content-type', type);
-    headers.push('accept', '*/*', 'host', new URL(url).host);
-    if (body) headers.push('content-length', String(body.length));
-    return await exchange({ method, url, headers, ...(body ? { body } : {}) });
+  const authorization = ['authorization', `Bearer ${token}`];
+  const always = (url: string) => ['accept', '*/*', 'accept-encoding', 'gzip', 'host', new URL(url).host];
+  const length = (body: Uint8Array) => ['content-length', String(body.length)];
+  const json = ['content-type', 'application/json'];
+  const send = async (method: string, url: string, body?: unknown) => {
+    if (body === undefined) return await exchange({ method, url, headers: [...authorization, ...always(url)] });
+    const bytes = Buffer.from(JSON.stringify(body));
+    const headers = [...authorization, ...json, ...always(url), ...length(bytes)];
+    return await exchange({ method, url, headers, body: bytes });
   };
-  const json = (body: unknown) => ({ type: 'application/json', body: Buffer.from(JSON.stringify(body)) });
   return {
-    post: async (url, body) => await send('POST', url, json(body)),
-    get: async (url, body) => await send('GET', url, body === undefined ? {} : json(body)),
+    post: async (url, body) => await send('POST', url, body),
+    get: async (url, body) => await send('GET', url, body),
     missing: async (buildUrl, wanted) => {
+      const url = `${buildUrl}/missing_objects`;
       const body = gzipSync(JSON.stringify({ wanted }));
-      const more = ['content-encoding', 'gzip'];
-      return await send('GET', `${buildUrl}/missing_objects`, { type: 'application/json', more, body });
+      const encoding = ['content-encoding', 'gzip', ...json];
+      const headers = [...authorization, ...encoding, ...always(url), ...length(body)];
+      return await exchange({ method: 'GET', url, headers, body });
     },
     upload: async (buildUrl, objects) => {
+      const url = `${buildUrl}/upload`;
       const boundary = Array.from({ length: 4 }, () => randomBytes(8).toString('hex')).join('-');
-      const type = `multipart/form-data; boundary=${boundary}`;
-      return await send('POST', `${buildUrl}/upload`, { type, body: formData(boundary, objects) });
+      const body = formData(boundary, objects);
+      const type = ['content-type', `multipart/form-data; boundary=${boundary}`, ...length(body)];
+      return await exchange({ method: 'POST', url, headers: [...authorization, ...type, ...always(url)], body });
     },
   };
 }
