@@ -78,7 +78,10 @@ async function standingOf({ object, to, signal }: Sending): Promise<TransfersVie
 
 type Round = { readonly sent: number; readonly failure: NotReachable | undefined };
 
-/** Reads in the order of the parts, as hashing needs it, and sends without waiting for the one before. */
+/**
+ * Reads in the order of the parts, as hashing needs it, and sends without waiting for the one before. The next part is
+ * read before there is a slot for it: no connection is to wait for the disk.
+ */
 async function sendParts(sending: Sending, parts: readonly Part[]): Promise<Round> {
   const { to, signal, reader } = sending;
   const round = { sent: 0, failures: [] as unknown[] };
@@ -86,10 +89,9 @@ async function sendParts(sending: Sending, parts: readonly Part[]): Promise<Roun
   for (const part of [...parts].sort((a, b) => a.offsetBytes - b.offsetBytes)) {
     if (round.failures.length > 0) break;
     try {
+      const bytes = await reader.read(part.offsetBytes, part.sizeBytes);
       const done = await to.slots.take(signal);
-      const bytes = reader.read(part.offsetBytes, part.sizeBytes);
       running.push(sendPart(part, bytes, { sending, round }).finally(done));
-      await bytes;
     } catch (error) {
       round.failures.push(error);
     }
@@ -103,11 +105,11 @@ async function sendParts(sending: Sending, parts: readonly Part[]): Promise<Roun
 /** Never rejects: the parts that are on their way beside it are to arrive. */
 async function sendPart(
   part: Part,
-  reading: Promise<Buffer>,
+  bytes: Buffer,
   { sending: { to, signal }, round }: { sending: Sending; round: { sent: number; failures: unknown[] } },
 ): Promise<void> {
   try {
-    await putPart(part, await reading, { to, signal });
+    await putPart(part, bytes, { to, signal });
     round.sent += part.sizeBytes;
     to.progress.sent(part.sizeBytes);
   } catch (error) {

@@ -24,8 +24,9 @@ export async function ociLayout(files: LayoutFiles, naming: Naming): Promise<Pac
   const node = await readNode(files, only);
   if (roots.length === 1 && node.kind === 'index') return await ofIndex(files, { index: node, naming });
   const nodes = await Promise.all(roots.map(async (root) => await readNode(files, root)));
-  const manifests = nodes.filter((each) => each.kind === 'manifest');
-  if (manifests.length < nodes.length || hasTwins(manifests)) throw severalImages(files.what, roots);
+  const manifests = nodes.filter((each) => each.kind === 'manifest').filter(({ isAttestation }) => !isAttestation);
+  const hasIndex = nodes.some(({ kind }) => kind === 'index');
+  if (manifests.length === 0 || hasIndex || hasTwins(manifests)) throw severalImages(files.what, roots);
   return await ofManifests(files, { manifests, naming, notes: [] });
 }
 

@@ -87,6 +87,15 @@ describe('pushing an image', () => {
     expect(refs.map(({ ref }) => ref)).toEqual(['app/shop/amd64/dev', 'app/shop/arm-v7/dev']);
   });
 
+  it('gives no ref to an attestation that lies beside its image', async () => {
+    const layout = new Layout();
+    const unknown = { os: 'unknown', architecture: 'unknown' };
+    const images = [layout.image([noise('a', 3000)]), { ...layout.image([noise('att', 50)]), platform: unknown }];
+    const { refs, objects } = await pushed(await write(layout.top(images)));
+    expect(refs.map(({ ref }) => ref)).toEqual(['app/web/amd64/dev']);
+    expect(objects.total).toBe(3);
+  });
+
   it('leaves out the platforms that are not in the archive, and says so', async () => {
     const layout = new Layout();
     const here = layout.image([noise('a', 3000)]);
