@@ -8,9 +8,12 @@ import { readState, type State } from './state.ts';
  * Writes the `BuildResult` as one line of JSON, which the buildspec exports. CodeBuild runs post_build after a failed
  * build, too: then there is nothing to export.
  */
-export async function exportResult({ work }: Outside, options: { succeeding: boolean }): Promise<void> {
+export async function exportResult({ spec, work }: Outside, options: { succeeding: boolean }): Promise<void> {
   const result = options.succeeding ? resultOf(await readState(work)) : undefined;
-  if (!result) throw new Problem('invalid', 'The build made no artifact');
+  if (!result) {
+    const isCheck = spec.work.kind === 'check';
+    throw new Problem('invalid', isCheck ? 'The check has not passed' : 'The build made no artifact');
+  }
   await writeFile(`${work.result}.new`, `${JSON.stringify(result)}\n`);
   await rename(`${work.result}.new`, work.result);
 }
