@@ -7,6 +7,7 @@ import { checkAppSize, checkBuildSize } from './limits.ts';
 import { parseObjectName } from './objects/object-name.ts';
 import { verifying } from './objects/verify-name.ts';
 import type { UploadBuild } from './upload-build.ts';
+import { takeEach, type ComingObject } from './take-each.ts';
 import { requireUploading } from './upload-state.ts';
 import { changeUpload, getUpload } from './upload-store.ts';
 import { countBytes, usedBytes } from './usage.ts';
@@ -33,8 +34,7 @@ export async function acceptObjects(
   requireUploading(build);
   const gate = await enterGate(ports);
   const room = await roomOf(ports, build);
-  const taken: NamedEntry[] = [];
-  for await (const object of sent) taken.push(await takeObject(ports, object, room));
+  const taken = await takeEach(sent, async (object) => await takeObject(ports, object, room));
   const known = await recallContents(ports.records, await getUpload(ports.records, id));
   // Also what is there already: who has sent it first may yet be refused.
   const entries = [...new Map(taken.map((entry) => [entry.name, entry])).values()];
@@ -46,14 +46,15 @@ export async function acceptObjects(
 /** How much more may come; what is there already may always come again. */
 type Room = {
   readonly of: (name: string) => { readonly maxBytes: number; readonly words: string };
-  readonly take: (entry: NamedEntry) => void;
+  readonly take: (entry: Pick<NamedEntry, 'name' | 'sizeBytes'>) => void;
 };
 
 async function roomOf({ records, policy: { limits } }: AcceptPorts, build: UploadBuild): Promise<Room> {
   const { app, uploaded } = build;
   const known = await recallContents(records, build);
   const used = app === undefined ? 0 : await usedBytes(records, app);
-  const fresh = new Map<string, number>();
+  const fresh = new Set<string>();
+  let taken = 0;
   const mostFresh = [
     { left: limits.buildBytes - uploaded.bytes, words: 'its build has room for' },
     { left: limits.appBytes - used, words: `${app} has room for: purge builds, and prune what is not needed any more` },
@@ -61,27 +62,31 @@ async function roomOf({ records, policy: { limits } }: AcceptPorts, build: Uploa
   return {
     of(name) {
       const { objectBytes } = limits;
-      const taken = [...fresh.values()].reduce((sum, bytes) => sum + bytes, 0);
       const left = Math.max(0, mostFresh.left - taken);
       const isKnown = known.stored.has(name) || known.declared.has(name) || fresh.has(name);
       if (isKnown || left >= objectBytes) return { maxBytes: objectBytes, words: 'an object may have' };
       return { maxBytes: left, words: mostFresh.words };
     },
-    take: ({ name, sizeBytes }) =>
-      void (known.stored.has(name) || known.declared.has(name) || fresh.set(name, sizeBytes)),
+    take({ name, sizeBytes }) {
+      if (known.stored.has(name) || known.declared.has(name) || fresh.has(name)) return;
+      fresh.add(name);
+      taken += sizeBytes;
+    },
   };
 }
 
 async function takeObject(
   { objects }: AcceptPorts,
-  { filename: name, body }: SentObject,
+  { filename: name, body, sizeBytes }: ComingObject,
   room: Room,
 ): Promise<NamedEntry> {
   const parsed = parseObjectName(name);
   const { maxBytes, words } = room.of(name);
+  // Others may come before it is stored.
+  if (sizeBytes !== undefined) room.take({ name, sizeBytes });
   try {
     const entry = await store(objects, { name, body, maxBytes, digest: parsed.digest });
-    room.take(entry);
+    if (sizeBytes === undefined) room.take(entry);
     return entry;
   } catch (error) {
     throw describe(error, { name, words });
