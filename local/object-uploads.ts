@@ -8,7 +8,7 @@ import { Problem } from '../functions/runtime/errors.ts';
 import type { EpochMs } from '../functions/runtime/units.ts';
 import { codeOf, diskProblem, makeFolders, moveDurably } from './durable.ts';
 import { signedUrl } from './object-urls.ts';
-import { writeMeasured } from './write-measured.ts';
+import { writeCounted } from './write-measured.ts';
 
 export type FolderUploadsOptions = {
   /** The folder of the objects; parts lie in `uploads/<id>/<hex>/<number>` within it. */
@@ -96,7 +96,7 @@ export function folderUploads(options: FolderUploadsOptions): FolderUploads {
       if (!part) throw new Problem('invalid', `There is no part ${number} of ${upload.sizeBytes} bytes`);
       const temporary = join(options.incoming, randomUUID());
       try {
-        const { sizeBytes } = await writeMeasured(temporary, body, { maxBytes: part.sizeBytes });
+        const { sizeBytes } = await writeCounted(temporary, body, { maxBytes: part.sizeBytes });
         if (sizeBytes !== part.sizeBytes) {
           throw new Problem('invalid', `Part ${number} has ${sizeBytes} bytes and not ${part.sizeBytes}`);
         }
