@@ -1,6 +1,8 @@
 import { readManifest, type ManifestEntry } from '../artifacts/manifest.ts';
 import { readPointer } from '../artifacts/pointer.ts';
 import type { ApiPorts } from '../ports/ports.ts';
+import { Problem } from '../runtime/errors.ts';
+import type { Digest } from '../runtime/units.ts';
 import { recallContents, type Contents } from './contents.ts';
 import { parseObjectName } from './objects/object-name.ts';
 import type { UploadBuild } from './upload-build.ts';
@@ -32,5 +34,15 @@ export async function publishedObjects(
   if (app === undefined) return new Map();
   const { history } = await readPointer(ports.records, { app, environment: repo });
   const manifest = history[0]?.manifest;
-  return manifest ? (await readManifest(ports.objects, manifest)).entries : new Map();
+  return manifest ? await listedIn(ports, manifest) : new Map();
+}
+
+/** A list of objects that is lost says that nothing is there: all is sent anew then. */
+async function listedIn({ objects }: PresentPorts, manifest: Digest): Promise<ReadonlyMap<string, ManifestEntry>> {
+  try {
+    return (await readManifest(objects, manifest)).entries;
+  } catch (error) {
+    if (error instanceof Problem && error.kind === 'not-found') return new Map();
+    throw error;
+  }
 }
