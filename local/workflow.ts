@@ -84,10 +84,10 @@ export function localWorkflow(options: LocalWorkflowOptions): Workflow & { close
 
   const execute = async (deploymentId: string): Promise<void> => {
     const context = { Execution: { Name: deploymentId }, Task: { Token: '' } };
-    const { result, abort } = machine.run(
-      inputOf(deploymentId),
-      { context, overrides: { taskResourceLocalHandlers: handlers } },
-    );
+    const { result, abort } = machine.run(inputOf(deploymentId), {
+      context,
+      overrides: { taskResourceLocalHandlers: handlers },
+    });
     const current = running.get(deploymentId);
     if (current) current.abort = abort;
     try {

@@ -44,6 +44,8 @@ describe.skipIf(reason !== undefined)(`an image that Docker has built${reason ? 
       env: { SLUICE_URL: server.url, SLUICE_TOKEN: testToken },
       reject: false,
     });
+  // The caller says what it expects to get, as the assertions show whether it did.
+  // oxlint-disable-next-line typescript/no-unnecessary-type-parameters
   const last = <T>(output: string) => JSON.parse(output.trim().split('\n').at(-1) ?? '') as T;
 
   /** An image whose last layer holds the version, as `docker save` writes it. */
