@@ -19,7 +19,9 @@ export function mortal() {
   const die = () => {
     current += 1;
     left = Infinity;
-    died.resolve();
+    const { resolve } = died;
+    died = Promise.withResolvers();
+    resolve();
   };
 
   async function call(work: () => Promise<unknown>, isPoint: boolean): Promise<unknown> {
@@ -65,7 +67,6 @@ export function mortal() {
     killAt(point: KillPoint): void {
       left = point.at;
       when = point.when;
-      died = Promise.withResolvers();
     },
     kill: die,
     /** How many points were passed. */
