@@ -18,7 +18,16 @@ export function apiPorts(wired: Wired): ApiPorts {
       (await import('../aws/open/job-starts.ts')).openJobStarts(place),
     ),
     objects: lazily<ApiPorts['objects']>(
-      { ready: true, find: true, read: true, put: true, receive: true, openUpload: true, abandonUpload: true, downloadUrl: true },
+      {
+        ready: true,
+        find: true,
+        read: true,
+        put: true,
+        receive: true,
+        openUpload: true,
+        abandonUpload: true,
+        downloadUrl: true,
+      },
       async () => (await import('../aws/open/api-objects.ts')).openApiObjects(place),
     ),
     secrets: lazily<ApiPorts['secrets']>({ write: true, list: true, remove: true, ready: true }, async () =>
