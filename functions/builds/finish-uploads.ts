@@ -10,7 +10,7 @@ import { logJob } from './job-store.ts';
 import type { Job } from './job.ts';
 import { uploadIdOf } from './upload-build.ts';
 
-/** A step takes no longer than this before it asks to be called again: a function on AWS has two minutes. */
+/** A step takes no longer than this before it asks to be called again: a function on AWS has ten minutes, of which one object may take many. */
 const budgetMs = 45_000;
 
 export type Finished = { readonly next: 'again' } | { readonly next: 'done'; readonly issues: readonly ClosureIssue[] };
