@@ -4,9 +4,13 @@ import { findEngine } from '../../local/engine.ts';
 import { benchColdStart } from './cold-start.ts';
 import { benchDeliveries } from './deliveries.ts';
 import type { Comparison } from './measure.ts';
+import { benchMissingObjects } from './missing-objects.ts';
+import { benchOneLayerChange } from './one-layer-change.ts';
 import { benchMemory, benchOrchestration } from './orchestration.ts';
 import { benchProxy } from './proxy.ts';
 import { benchPushToLive } from './push-to-live.ts';
+import { benchServerMemory } from './server-memory.ts';
+import { benchUploadThroughput } from './upload-throughput.ts';
 
 /**
  * `npm run bench`: each figure is the median of pairs measured in turn on one machine, told as a ratio. Nothing here
@@ -41,6 +45,7 @@ const show = ({ name, unit, goal, meets }: Line, { ours, theirs, ratio }: Compar
   );
 
 const atMost = (limit: number) => ({ goal: `≤ ${limit.toFixed(2)}`, meets: (ratio: number) => ratio <= limit });
+const atLeast = (limit: number) => ({ goal: `≥ ${limit.toFixed(2)}`, meets: (ratio: number) => ratio >= limit });
 if (wanted('bundle')) {
   show(
     { name: 'push to live, a bundle, against a shell script', unit: 's', ...atMost(1.1) },
@@ -59,9 +64,8 @@ if (wanted('image')) {
     );
 }
 if (wanted('deliveries')) {
-  const atLeast = { goal: '≥ 0.60', meets: (ratio: number) => ratio >= 0.6 };
   show(
-    { name: 'deliveries accepted, against a bare route with the same HMAC and writes', unit: '/s', ...atLeast },
+    { name: 'deliveries accepted, against a bare route with the same HMAC and writes', unit: '/s', ...atLeast(0.6) },
     await benchDeliveries(pairs),
   );
 }
@@ -95,6 +99,31 @@ if (wanted('cold-start')) {
     show({ name: '  its cold import, against an empty module', unit: 'ms', ...told }, againstEmpty);
     const goal = name === 'api' ? atMost(1.1) : told;
     show({ name: '  its cold import, against hono with a DynamoDB client alone', unit: 'ms', ...goal }, againstBare);
+  }
+}
+if (wanted('one-layer-change')) {
+  show(
+    { name: 'bytes moved by a push after one layer of eight changed, against new bytes', unit: 'KiB', ...atMost(1.02) },
+    await benchOneLayerChange(),
+  );
+}
+if (wanted('missing-objects')) {
+  for (const { held, microseconds, namesPerSecond } of await benchMissingObjects(pairs)) {
+    const name = `time per name of missing_objects, 200,000 names against 10,000, the build holds ${held}`;
+    show({ name, unit: 'µs', ...atMost(1.2) }, microseconds);
+    say(`  ${Math.round(namesPerSecond).toLocaleString('en')} names a second with 200,000`);
+  }
+}
+if (wanted('upload-throughput')) {
+  const { throughput, by } = await benchUploadThroughput(pairs);
+  show({ name: `throughput of sluice push, 1 GiB, against ${by}`, unit: 'MiB/s', ...atLeast(0.8) }, throughput);
+}
+if (wanted('server-memory')) {
+  for (const { way, before, highest, second, last, slope, seconds } of await benchServerMemory()) {
+    const name = `resident memory of the server, the fourth of 4 GB against the second, ${way}`;
+    show({ name, unit: 'MiB', ...atMost(1.1) }, { ours: last, theirs: second, ratio: last / second });
+    const more = `${before.toFixed(0)} MiB before, at most ${(highest - before).toFixed(0)} more`;
+    say(`  ${more}; from 1 GB to 4 GB ${slope.toFixed(1)} MiB more with each; ${(4000 / seconds).toFixed(0)} MB/s`);
   }
 }
 if (wanted('aws-deployment')) {

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+
 /** The middle of some figures. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
@@ -38,4 +40,10 @@ export async function compare(
     theirs: median(seen.map((pair) => pair.theirs)),
     ratio: median(seen.map((pair) => pair.ours / pair.theirs)),
   };
+}
+
+/** The resident memory of a process, in MiB. */
+export async function residentMiB(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1024;
 }

@@ -1,8 +1,7 @@
 import { spawn } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
 import { makeRepository } from '../support/git-repo.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
-import { compare, timed, type Comparison } from './measure.ts';
+import { compare, residentMiB, timed, type Comparison } from './measure.ts';
 
 const many = 1000;
 const deploymentsPerMeasure = 10;
@@ -82,9 +81,4 @@ async function ended(server: TestServer, id: string) {
     if (deployment.endedAt !== null) return deployment;
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
-}
-
-async function residentMiB(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1024;
 }
