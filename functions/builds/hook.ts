@@ -62,7 +62,10 @@ export async function workOnHook(ports: WorkflowPorts, job: HookJob): Promise<Jo
   if (outcome.taken)
     return { next: 'ended', results: { status: outcome.status }, lines: [`Answered ${outcome.status}`] };
   const pause = outcome.status === 410 ? undefined : retrySeconds[attempts];
-  if (pause === undefined) return { next: 'broken', reason: `Given up after ${attempts + 1} calls: ${outcome.reason}` };
+  if (pause === undefined) {
+    const calls = attempts === 0 ? '1 call' : `${attempts + 1} calls`;
+    return { next: 'broken', reason: `Given up after ${calls}: ${outcome.reason}` };
+  }
   await logJob(ports.records, job.id, `Call ${attempts + 1}: ${outcome.reason}; tried again in ${pause} s`);
   await changeJob(ports.records, job.id, (found) =>
     found.work.kind === 'hook' && found.work.attempts === attempts

@@ -81,7 +81,7 @@ describe('a publication', () => {
   it('asked for twice by the same caller, also at once, is one job and one deployment', async () => {
     const id = await world.committedBundle('twice');
     const jobs = await Promise.all([ask(id), ask(id), ask(id)]);
-    await world.ended(jobs[0]!.id);
+    await world.ended(jobs[0].id);
     jobs.push(await ask(id));
     expect(new Set(jobs.map((job) => job.id)).size).toBe(1);
     await world.calm();
@@ -198,7 +198,7 @@ describe('a promotion', () => {
     await requestPromotion(world.ports, { app: 'web', environment, actor: 'ann', artifact, seed: world.ports.newId() });
   const byHand: AppInput = {
     ...chain,
-    environments: chain.environments.map(({ promotion: _, ...environment }) => environment),
+    environments: chain.environments.map((environment) => ({ ...environment, promotion: 'manual' })),
   };
 
   it('by itself brings what has succeeded down the whole chain, the very same artifact, once', async () => {
