@@ -34,6 +34,8 @@ export async function push(session: Session, wanted: Push): Promise<void> {
   const { kind, branches } = wanted;
   const sentence = 'Stopped. What was sent stays: the same call goes on where this one was.';
   const sent = await untilInterrupted(session.world, sentence, async (signal) => {
+    // Packing a folder, or hashing an archive, takes as long as it is large.
+    if (session.world.stderr.isTerminal) session.note(`Reading ${wanted.path} …`);
     const found = await openPackage(session.world.folder, wanted.path, { kind, naming, branches });
     try {
       return { found, result: await send(session, { found, wanted, signal }) };
