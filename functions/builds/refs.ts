@@ -4,10 +4,12 @@ import type { ApiPorts } from '../ports/ports.ts';
 import { Problem } from '../runtime/errors.ts';
 import { invalid } from '../runtime/parse.ts';
 import { buildableEnvironment } from './create.ts';
+import { checkAppSize } from './limits.ts';
 import { numberOf } from './number.ts';
 import type { ArtifactKind, BuildRef, UploadBuild } from './upload-build.ts';
 import { requireUploading } from './upload-state.ts';
 import { changeUpload, getUpload } from './upload-store.ts';
+import { countBytes } from './usage.ts';
 
 /** `app/<name>/<arch>/<branch>` or `runtime/…`, or `screenshots/<arch>`, which is of the build's app. */
 export type ParsedRef = {
@@ -56,11 +58,13 @@ export type NewRef = {
  * build without an app becomes its first ref's. Throws `Problem('invalid')` for a name that is none, or another app's.
  */
 export async function putRef(
-  { records }: Pick<ApiPorts, 'records'>,
+  ports: Pick<ApiPorts, 'records' | 'policy'>,
   id: number,
   wanted: NewRef,
 ): Promise<{ build: UploadBuild; ref: BuildRef }> {
-  const app = await appForRef(records, await getUpload(records, id), wanted.ref);
+  const { records } = ports;
+  const before = await getUpload(records, id);
+  const app = await appForRef(records, before, wanted.ref);
   const ref: BuildRef = {
     id: numberOf(`${id}/${wanted.ref}`),
     ref: wanted.ref,
@@ -68,14 +72,33 @@ export async function putRef(
     buildLogUrl: wanted.buildLogUrl ?? null,
     ...(wanted.kind ? { kind: wanted.kind } : {}),
   };
-  const build = await changeUpload(records, id, (found) => {
-    requireUploading(found);
-    refuseOtherApp(found.app, app.id);
-    const refs = [...found.refs.filter((other) => other.ref !== ref.ref), ref];
-    if (refs.length > mostRefs) throw new Problem('too-large', `A build has at most ${mostRefs} refs`);
-    return { ...found, refs, app: app.id, appId: outsideName(app) };
+  const bytes = before.app === undefined ? before.uploaded.bytes : 0;
+  const build = await countedFor(ports, { app: app.id, bytes }, async () => {
+    return await changeUpload(records, id, (found) => {
+      requireUploading(found);
+      refuseOtherApp(found.app, app.id);
+      const refs = [...found.refs.filter((other) => other.ref !== ref.ref), ref];
+      if (refs.length > mostRefs) throw new Problem('too-large', `A build has at most ${mostRefs} refs`);
+      return { ...found, refs, app: app.id, appId: outsideName(app) };
+    });
   });
   return { build, ref };
+}
+
+/** What was sent before the build was of an app counts for the app that it comes to be of. */
+async function countedFor<T>(
+  { records, policy: { limits } }: Pick<ApiPorts, 'records' | 'policy'>,
+  { app, bytes }: { readonly app: string; readonly bytes: number },
+  change: () => Promise<T>,
+): Promise<T> {
+  if (bytes === 0) return await change();
+  await countBytes(records, app, { bytes, check: (sum) => checkAppSize(app, sum, limits) });
+  try {
+    return await change();
+  } catch (error) {
+    await countBytes(records, app, { bytes: -bytes });
+    throw error;
+  }
 }
 
 async function appForRef(records: ApiPorts['records'], build: UploadBuild, ref: string): Promise<AppRecord> {

@@ -167,6 +167,23 @@ describe('limits', () => {
     expect(await usedBytes(world.ports.records, 'web')).toBe(400);
   });
 
+  it('count what was sent before its build was of an app, for the app it comes to be of', async () => {
+    const world = await service(limits);
+    const made = of('a', 100);
+    const stock = async (text: string) => {
+      const id = await world.create(undefined);
+      await world.upload(id, [of(text, 100), of(`${text}!`, 100)]);
+      return id;
+    };
+    await world.ref(await stock('a'), made.hex);
+    await world.ref(await stock('b'), made.hex);
+    expect(await usedBytes(world.ports.records, 'web')).toBe(400);
+    const third = await stock('c');
+    expect((await refusal(world.ref(third, made.hex))).message).toContain('400 bytes that an app may have');
+    expect(await usedBytes(world.ports.records, 'web')).toBe(400);
+    expect((await world.build(third)).app).toBeUndefined();
+  });
+
   it('hold for uploads at once: never more is in a build, or an app, than may be', async () => {
     const world = await service({ ...limits, buildObjects: 100 });
     const ids = [await world.create('web'), await world.create('web', 'test')];

@@ -68,7 +68,8 @@ export function mortal() {
       left = point.at;
       when = point.when;
     },
-    kill: die,
+    /** How many processes have died. */
+    deaths: () => current,
     /** How many points were passed. */
     points: () => points,
     /** Whether the kill that was asked for is still to come. */
