@@ -88,10 +88,8 @@ describe.skipIf(reason !== undefined)(`an image that Docker has built${reason ? 
   });
 
   afterAll(async () => {
-    const { body } = await server.api<BuildView[]>('GET', '/api/v1/build');
     await server.remove();
     await rm(join(folder, '..'), { recursive: true, force: true });
-    expect(body.length).toBeGreaterThan(0);
     await execa(bin, ['image', 'rm', '--force', ...tags, ...(await deployedImages())], { reject: false });
   });
 
