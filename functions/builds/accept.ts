@@ -2,7 +2,14 @@ import { enterGate, type PassingGate } from '../artifacts/prune-gate.ts';
 import type { ApiPorts } from '../ports/ports.ts';
 import { Problem } from '../runtime/errors.ts';
 import type { Digest } from '../runtime/units.ts';
-import { addEntries, recallContents, withdrawEntries, type Added, type NamedEntry } from './contents.ts';
+import {
+  addEntries,
+  forgetContents,
+  recallContents,
+  withdrawEntries,
+  type Added,
+  type NamedEntry,
+} from './contents.ts';
 import { checkAppSize, checkBuildSize } from './limits.ts';
 import { parseObjectName } from './objects/object-name.ts';
 import { verifying } from './objects/verify-name.ts';
@@ -138,7 +145,9 @@ export async function addPassing(
     await gate.passed();
     await andThen?.();
   } catch (error) {
-    await withdrawEntries(ports, id, keys);
+    // Of a build that is purged nothing stays, not even that.
+    const isPurged = error instanceof Problem && error.states?.current === 'purged';
+    await (isPurged ? forgetContents(ports.records, id) : withdrawEntries(ports, id, keys));
     throw error;
   }
 }

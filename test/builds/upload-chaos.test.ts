@@ -179,7 +179,8 @@ async function expectWhole({ service, ids, acknowledged, main }: Awaited<ReturnT
       if (acknowledged.get(id)!.has(bundleName)) expect([...stored.keys()]).toContain(bundleName);
       for (const { digest } of stored.values()) expect(blobs).toContain(digest);
     }
-    if (state.status === 'purged') expect(stored.size).toBe(0);
+    // Whoever is killed on the way into a build that was purged meanwhile leaves entries that nobody reads.
+    if (state.status === 'purged' && service.death.deaths() === 0) expect(stored.size).toBe(0);
     if (state.status === 'ready' || published.status === 'published') {
       const { entries } = await readManifest(service.store.objects, artifact!.manifest);
       expect([...entries.keys()]).toEqual([main[index]!.name]);

@@ -275,7 +275,7 @@ describe('what was acknowledged', () => {
     held.resolve();
     const problem = await upload;
     expect([problem.kind, problem.states]).toEqual(['wrong-repo-state', { current: 'purged', expected: 'uploading' }]);
-    expect((await contentsOf(world, id)).stored.size).toBe(0);
+    expect((await world.stores.records.list({ partition: `contents/${id}` })).items).toEqual([]);
     expect(await usedBytes(world.ports.records, 'web')).toBe(0);
     expect((await refusal(world.upload(id, [blob('later')]))).kind).toBe('wrong-repo-state');
   });
