@@ -5,8 +5,8 @@ export type ByteSource = { readonly file: string; readonly offsetBytes: number }
 
 /** Reads ranges of one source, from one open file: who replaces the file meanwhile does not change what we read. */
 export type ByteReader = {
-  /** Just so many bytes; throws when the source ends before. */
-  readonly read: (offsetBytes: number, sizeBytes: number) => Promise<Buffer>;
+  /** Just so many bytes, in the memory that is given if it is enough for them; throws when the source ends before. */
+  readonly read: (offsetBytes: number, sizeBytes: number, memory?: Buffer) => Promise<Buffer>;
   readonly close: () => Promise<void>;
 };
 
@@ -17,8 +17,8 @@ export async function openSource(source: ByteSource): Promise<ByteReader> {
   }
   const handle = await open(source.file, 'r');
   return {
-    read: async (offsetBytes, sizeBytes) => {
-      const buffer = Buffer.allocUnsafeSlow(sizeBytes);
+    read: async (offsetBytes, sizeBytes, memory = Buffer.allocUnsafeSlow(sizeBytes)) => {
+      const buffer = memory.length < sizeBytes ? Buffer.allocUnsafeSlow(sizeBytes) : memory.subarray(0, sizeBytes);
       let filled = 0;
       while (filled < sizeBytes) {
         const position = source.offsetBytes + offsetBytes + filled;

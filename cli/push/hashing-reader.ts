@@ -4,7 +4,7 @@ import type { PushObject } from './package.ts';
 
 /** Reads ranges of an object, and hashes it whole on the way: what is read in order is read once. */
 export type HashingReader = {
-  readonly read: (offsetBytes: number, sizeBytes: number) => Promise<Buffer>;
+  readonly read: ByteReader['read'];
   /** Reads on to the end, and tells whether the object is what its digest says. */
   readonly isWhole: () => Promise<boolean>;
 };
@@ -21,9 +21,9 @@ export function hashingReader(reader: ByteReader, { sizeBytes, sha256 }: PushObj
     }
   };
   return {
-    read: async (offset, size) => {
+    read: async (offset, size, memory) => {
       await hashUpTo(offset);
-      const bytes = await reader.read(offset, size);
+      const bytes = await reader.read(offset, size, memory);
       // What was hashed before is read again for another try; if it differs by now, the storage refuses it.
       if (offset === hashed) {
         hash.update(bytes);

@@ -15,7 +15,7 @@ import { putPart, type Part } from './put-part.ts';
  */
 export async function sendLarge(object: PushObject, to: Destination, signal: AbortSignal): Promise<void> {
   const reader = await openSource(object.source);
-  const sending: Sending = { object, to, signal, reader: hashingReader(reader, object) };
+  const sending: Sending = { object, to, signal, reader: hashingReader(reader, object), memory: [] };
   try {
     const sent = await sendUntilWhole(sending);
     if (sent > 0 && !(await sending.reader.isWhole())) throw changedMeanwhile(object);
@@ -32,6 +32,8 @@ type Sending = {
   readonly to: Destination;
   readonly signal: AbortSignal;
   readonly reader: HashingReader;
+  /** Memory of parts that have arrived, for the next ones: new memory for each costs as much time as sending it. */
+  readonly memory: Buffer[];
 };
 
 /**
@@ -83,13 +85,13 @@ type Round = { readonly sent: number; readonly failure: NotReachable | undefined
  * read before there is a slot for it: no connection is to wait for the disk.
  */
 async function sendParts(sending: Sending, parts: readonly Part[]): Promise<Round> {
-  const { to, signal, reader } = sending;
+  const { to, signal, reader, memory } = sending;
   const round = { sent: 0, failures: [] as unknown[] };
   const running: Promise<void>[] = [];
   for (const part of [...parts].sort((a, b) => a.offsetBytes - b.offsetBytes)) {
     if (round.failures.length > 0) break;
     try {
-      const bytes = await reader.read(part.offsetBytes, part.sizeBytes);
+      const bytes = await reader.read(part.offsetBytes, part.sizeBytes, memory.pop());
       const done = await to.slots.take(signal);
       running.push(sendPart(part, bytes, { sending, round }).finally(done));
     } catch (error) {
@@ -106,10 +108,11 @@ async function sendParts(sending: Sending, parts: readonly Part[]): Promise<Roun
 async function sendPart(
   part: Part,
   bytes: Buffer,
-  { sending: { to, signal }, round }: { sending: Sending; round: { sent: number; failures: unknown[] } },
+  { sending: { to, signal, memory }, round }: { sending: Sending; round: { sent: number; failures: unknown[] } },
 ): Promise<void> {
   try {
     await putPart(part, bytes, { to, signal });
+    memory.push(bytes);
     round.sent += part.sizeBytes;
     to.progress.sent(part.sizeBytes);
   } catch (error) {
