@@ -58,26 +58,25 @@ type Room = {
 
 async function roomOf({ records, policy: { limits } }: AcceptPorts, build: UploadBuild): Promise<Room> {
   const { app, uploaded } = build;
-  const known = await recallContents(records, build);
+  const { stored, declared } = await recallContents(records, build);
   const used = app === undefined ? 0 : await usedBytes(records, app);
-  const fresh = new Set<string>();
-  let taken = 0;
-  const mostFresh = [
+  const known = new Set<string>();
+  const isKnown = (name: string) => known.has(name) || stored.has(name) || declared.has(name);
+  const { left, words } = [
     { left: limits.buildBytes - uploaded.bytes, words: 'its build has room for' },
     { left: limits.appBytes - used, words: `${app} has room for: purge builds, and prune what is not needed any more` },
   ].reduce((one, other) => (other.left < one.left ? other : one));
+  let taken = 0;
   return {
     of(name) {
-      const { objectBytes } = limits;
-      const left = Math.max(0, mostFresh.left - taken);
-      const isKnown = known.stored.has(name) || known.declared.has(name) || fresh.has(name);
-      if (isKnown || left >= objectBytes) return { maxBytes: objectBytes, words: 'an object may have' };
-      return { maxBytes: left, words: mostFresh.words };
+      const room = Math.max(0, left - taken);
+      return isKnown(name) || room >= limits.objectBytes
+        ? { maxBytes: limits.objectBytes, words: 'an object may have' }
+        : { maxBytes: room, words };
     },
     take({ name, sizeBytes }) {
-      if (known.stored.has(name) || known.declared.has(name) || fresh.has(name)) return;
-      fresh.add(name);
-      taken += sizeBytes;
+      if (!isKnown(name)) taken += sizeBytes;
+      known.add(name);
     },
   };
 }

@@ -1,4 +1,7 @@
 import type { ApiPorts } from '../ports/ports.ts';
+import { isEnd } from '../deployments/state.ts';
+import { findDeployment } from '../deployments/store.ts';
+import { Problem } from '../runtime/errors.ts';
 import { numberOf } from './number.ts';
 import { createJob, findJob, forgetJob } from './job-store.ts';
 import type { Job, JobWork } from './job.ts';
@@ -31,13 +34,19 @@ const claimedWithinMs = 60_000;
 
 /**
  * Whether a job may be begun by others than its maker: it has claimed what it is for, or its maker was lost before that.
- * Begun earlier, it would find nothing to do and end, and what is then claimed for it would wait for ever.
+ * Begun earlier, it would find nothing to do and end, and what is then claimed for it would wait for ever. And what comes
+ * after a deployment would keep others waiting until that has ended.
  */
 export async function mayBegin(
   { records, clock }: Pick<ApiPorts, 'records' | 'clock'>,
   { id, createdAt, work, state }: Job,
 ): Promise<boolean> {
-  if (state.status !== 'new' || (work.kind !== 'commit' && work.kind !== 'publish')) return true;
+  if (state.status !== 'new') return true;
+  if (work.kind === 'promote' && work.after !== undefined) {
+    const deployment = await findDeployment(records, work.after);
+    return deployment === undefined || isEnd(deployment.state);
+  }
+  if (work.kind !== 'commit' && work.kind !== 'publish') return true;
   if (clock() - createdAt > claimedWithinMs) return true;
   const build = await findUpload(records, work.build);
   return build?.commitJobId === id || build?.publishJobId === id;
@@ -58,7 +67,8 @@ export async function claimByJob<T>(
     try {
       return { job, claimed: await claim(job) };
     } catch (error) {
-      await forgetJob(ports.records, job.id);
+      // What failed otherwise may be claimed all the same, and only the answer was lost: then the job goes on by itself.
+      if (error instanceof Problem && error.kind !== 'busy') await forgetJob(ports.records, job.id);
       throw error;
     }
   }

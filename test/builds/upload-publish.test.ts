@@ -198,7 +198,9 @@ describe('a promotion', () => {
     await requestPromotion(world.ports, { app: 'web', environment, actor: 'ann', artifact, seed: world.ports.newId() });
   const byHand: AppInput = {
     ...chain,
-    environments: chain.environments.map((environment) => ({ ...environment, promotion: 'manual' })),
+    environments: chain.environments.map((environment) =>
+      environment.parent === undefined ? environment : { ...environment, promotion: 'manual' },
+    ),
   };
 
   it('by itself brings what has succeeded down the whole chain, the very same artifact, once', async () => {

@@ -12,6 +12,7 @@ import { numberOf } from '../../functions/builds/number.ts';
 import { requestPublish } from '../../functions/builds/publish.ts';
 import { readLane } from '../../functions/deployments/lane-store.ts';
 import { reconcile } from '../../functions/deployments/reconcile.ts';
+import type { Records } from '../../functions/ports/records.ts';
 import { Problem } from '../../functions/runtime/errors.ts';
 import { runStep } from '../../functions/workflow/steps.ts';
 import { alone, buildsService, bundle, type BuildsService } from '../support/builds-service.ts';
@@ -218,7 +219,8 @@ describe('the jobs of an app', () => {
       );
       expect((await world.publish(id)).state.status).toBe('ended');
     }
-    expect((await jobsOpen(world)).map(({ work }) => work.kind)).toEqual(['hook', 'hook']);
+    const hooks = (await jobsOpen(world)).filter(({ work }) => work.kind === 'hook');
+    expect(hooks.length).toBe(2);
   });
 
   it('are told apart where two numbers are the same', async () => {
@@ -277,6 +279,28 @@ describe('the jobs of an app', () => {
     expect(await findJob(world.ports.records, job.id)).toBeUndefined();
   });
 
+  it('go on where a claim succeeded and only its answer was lost', async () => {
+    const world = await service();
+    const { id } = await committable(world, 'answer lost');
+    const { records } = world.ports;
+    const replace: typeof records.replace = async (stored, value, options) => {
+      const replaced = await records.replace(stored, value, options);
+      if (stored.key.partition === `upload/${id}`) throw new Error('socket hang up');
+      return replaced;
+    };
+    const ports = {
+      ...world.ports,
+      records: { ...recordsOf(records), replace },
+    };
+    const request = requestCommit(ports, { build: id, actor: 'ann', dropStrays: false });
+    await expect(request).rejects.toThrow('socket hang up');
+    const { state, commitJobId } = await world.build(id);
+    expect(state.status).toBe('committing');
+    await reconcile(world.ports);
+    expect((await world.ended(commitJobId!)).state.status).toBe('ended');
+    expect((await world.build(id)).state.status).toBe('ready');
+  });
+
   it('end and say so when their work breaks again and again, and what they were for is open again', async () => {
     const world = await service();
     const { id } = await committable(world, 'breaks');
@@ -313,6 +337,17 @@ describe('the jobs of an app', () => {
     expect((await world.deployments('dev')).length).toBe(3);
   });
 });
+
+function recordsOf(records: Records): Records {
+  return {
+    find: async (key) => await records.find(key),
+    create: async (key, value, options) => await records.create(key, value, options),
+    replace: async (stored, value, options) => await records.replace(stored, value, options),
+    remove: async (stored) => await records.remove(stored),
+    list: async (query) => await records.list(query),
+    ready: async () => await records.ready(),
+  };
+}
 
 /** Two causes whose jobs would have the same number. */
 function collision(): readonly [string, string] {
