@@ -1,7 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 
-/** Where a process is killed: at so many points from now on, before or after what it does there. */
-export type KillPoint = { readonly at: number; readonly when: 'before' | 'after' };
+/**
+ * Where a process is killed: at so many points from now on, before or after what it does there; or where the call fails
+ * and the process lives on.
+ */
+export type KillPoint = { readonly at: number; readonly when: 'before' | 'after'; readonly fails?: boolean };
 
 /**
  * Processes that can be killed at any of their writes: one that is dead is never answered again, and so does nothing
@@ -12,6 +15,7 @@ export function mortal() {
   let current = 0;
   let left = Infinity;
   let when: KillPoint['when'] = 'before';
+  let fails = false;
   let points = 0;
   let died = Promise.withResolvers<void>();
 
@@ -32,6 +36,7 @@ export function mortal() {
       left -= 1;
     }
     const isLast = counts && left === 0;
+    if (isLast && fails) return await fail(work);
     if (isLast && when === 'before') {
       die();
       return await never;
@@ -42,6 +47,12 @@ export function mortal() {
       if (isLast) die();
       if (isDead()) await never;
     }
+  }
+
+  async function fail(work: () => Promise<unknown>): Promise<never> {
+    left = Infinity;
+    if (when === 'after') await work();
+    throw new Error('The store did not answer');
   }
 
   return {
@@ -67,6 +78,7 @@ export function mortal() {
     killAt(point: KillPoint): void {
       left = point.at;
       when = point.when;
+      fails = point.fails ?? false;
     },
     /** How many processes have died. */
     deaths: () => current,
