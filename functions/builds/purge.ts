@@ -7,6 +7,8 @@ import { changeUpload, purgingUploads } from './upload-store.ts';
 
 type PurgePorts = Pick<Ports, 'records'> & { readonly objects: Pick<Ports['objects'], 'abandonUpload'> };
 
+const atOnce = 16;
+
 /**
  * Forgets what was put into a build; the build itself stays to be read. What it has published stays published: objects
  * go when they are pruned, and nothing names them any more. Purging what is purged is harmless. Throws
@@ -16,8 +18,9 @@ export async function purgeBuild(ports: PurgePorts, id: number): Promise<UploadB
   const build = await changeUpload(ports.records, id, purging);
   if (build.state.status === 'purged') return build;
   const { declared } = await readContents(ports.records, id);
-  for (const { digest, sizeBytes } of declared.values()) {
-    await ports.objects.abandonUpload({ id: uploadIdOf({ id }), digest, sizeBytes });
+  const uploads = [...declared.values()].map((entry) => ({ id: uploadIdOf({ id }), ...entry }));
+  for (let at = 0; at < uploads.length; at += atOnce) {
+    await Promise.all(uploads.slice(at, at + atOnce).map(async (upload) => await ports.objects.abandonUpload(upload)));
   }
   return await finishPurge(ports.records, id);
 }

@@ -5,6 +5,7 @@ import { readManifest } from '../../functions/artifacts/manifest.ts';
 import { readPointer } from '../../functions/artifacts/pointer.ts';
 import { requestCommit } from '../../functions/builds/commit.ts';
 import { findJob, getJob, openJobs } from '../../functions/builds/job-store.ts';
+import { checkRunId, jobLog } from '../../functions/builds/job-log.ts';
 import { jobLane } from '../../functions/builds/job-turn.ts';
 import type { Job } from '../../functions/builds/job.ts';
 import { claimByJob, jobOfSeed, makeJob } from '../../functions/builds/new-job.ts';
@@ -358,6 +359,44 @@ function recordsOf(records: Records): Records {
     ready: async () => await records.ready(),
   };
 }
+
+describe('the log of a check', () => {
+  it('tells what its runs print as they print it, and moves nothing that was told before', async () => {
+    const world = await service();
+    const wanted = {
+      work: {
+        kind: 'check',
+        build: 1,
+        runs: 0,
+        settings: { name: 'lint', required: true, reviewable: false, timeoutMinutes: 10 },
+      },
+      app: 'web',
+      repo: null,
+      createdBy: 'ann',
+    } as const;
+    const job = await makeJob(world.ports, 'a check', wanted);
+    const printed = new Map<string, string[]>();
+    const builder = {
+      logs: async (run: string) => ({
+        lines: (printed.get(run) ?? []).map((text) => ({ at: 1, phase: 'check', text })),
+        next: '0',
+        done: true,
+      }),
+    };
+    const told = [''];
+    const look = async (now: Partial<Job> = {}) => void told.push(await jobLog({ builder }, { ...job, ...now }));
+    printed.set(checkRunId(job.id, 0), ['caf\u00e9 \u2019quoted\u2019']);
+    await look();
+    printed.get(checkRunId(job.id, 0))!.push('more');
+    await look();
+    printed.set(checkRunId(job.id, 1), ['once more']);
+    const again: Job['work'] = { ...wanted.work, runs: 1 };
+    await look({ work: again });
+    await look({ work: again, logAfter: 'The check is passed\n' });
+    for (const [index, log] of told.slice(1).entries()) expect(log.startsWith(told[index] ?? '')).toBe(true);
+    expect(told.at(-1)).toBe("caf? 'quoted'\nmore\nonce more\nThe check is passed\n");
+  });
+});
 
 /** Two causes whose jobs would have the same number. */
 function collision(): readonly [string, string] {
