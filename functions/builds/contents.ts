@@ -90,14 +90,17 @@ export async function readContents(records: Records, build: number): Promise<Con
 /**
  * The same for a question that is asked again and again while a build is filled: what this process has read before is
  * not read again. `uploaded` is the build's, read just before: while it stays as it was, a look at the newest segment is
- * enough. It may lack what another process has added within the last moment.
+ * enough. It may lack what another process has added within the last moment. After a commit that came to nothing all is
+ * read anew: what that has told as missing must not be told as there, whatever was read of it.
  */
 export async function recallContents(
   records: Records,
-  { id, uploaded }: Pick<UploadBuild, 'id' | 'uploaded'>,
+  { id, uploaded, commitJobId }: Pick<UploadBuild, 'id' | 'uploaded' | 'commitJobId'>,
 ): Promise<Contents> {
   const cache = cacheOf(records);
-  const cached = cache.get(id) ?? newCached();
+  const known = cache.get(id);
+  const cached = known?.commitJobId === commitJobId ? (known ?? newCached()) : newCached();
+  cached.commitJobId = commitJobId;
   // The last asked for is the last to be forgotten.
   cache.delete(id);
   cache.set(id, cached);
@@ -122,8 +125,9 @@ type Cached = {
   /** Those that were taken back, and whether one of them had been read by then. */
   readonly withdrawn: Set<string>;
   isStale: boolean;
-  /** What the build counted when it was read last. */
+  /** What the build counted when it was read last, and the last commit of it then. */
   counted?: string;
+  commitJobId: number | undefined;
   /** Ends when nobody reads it any more. */
   reading: Promise<void>;
 };
@@ -152,6 +156,7 @@ function newCached(): Cached {
     segments: new Set(),
     withdrawn: new Set(),
     isStale: false,
+    commitJobId: undefined,
     reading: Promise.resolve(),
   };
 }

@@ -156,6 +156,17 @@ describe('the contents of a build', () => {
     for (const records of [patient, other, another()]) expect((await asked(records, build, 4)).stored.size).toBe(3);
   });
 
+  it('are read anew after a commit, which may have told as missing what was read before', async () => {
+    const build = nextBuild();
+    const patient = another();
+    const [key] = await add(build, 'stored', [entry('lost')]);
+    await add(build, 'stored', [entry('kept')]);
+    const uploaded = { objects: 2, bytes: 0 };
+    expect((await recallContents(patient, { id: build, uploaded })).stored.size).toBe(2);
+    await stores.records.remove((await stores.records.find(key!))!);
+    expect((await recallContents(patient, { id: build, uploaded, commitJobId: 7 })).stored.size).toBe(1);
+  });
+
   it('are gone when they are forgotten, for this process and for another', async () => {
     const build = nextBuild();
     await add(build, 'stored', [entry('one')]);
