@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { BuildView, JobView, TransfersView } from '../../functions/api/build-shapes.ts';
 import { requestDeployment } from '../../functions/deployments/request.ts';
 import { purgeBuild } from '../../functions/builds/purge.ts';
+import { changeUpload } from '../../functions/builds/upload-store.ts';
 import { alone, blob, buildsService, bundle, type BuildsService, type NamedBytes } from '../support/builds-service.ts';
 import { mixed } from '../support/flat-manager.ts';
 import { until } from '../support/scripted-cloud.ts';
@@ -257,6 +258,30 @@ describe('what the protocol refuses', () => {
     for (const ref of ['app/web/x86_64/main', 'runtime/org.acme.Web.Locale/x86_64/main', 'screenshots/x86_64']) {
       expect(await json('POST', `/build/${id}/build_ref`, { ref, commit })).toMatchObject({ ref_name: ref });
     }
+  });
+});
+
+describe('the states of a build', () => {
+  it.each([
+    [{ state: { status: 'uploading', reason: 'x is missing' } }, { repo_state: 0, repo_state_reason: 'x is missing' }],
+    [{ state: { status: 'committing', jobId: 7 } }, { repo_state: 1 }],
+    [{ state: { status: 'ready' } }, { repo_state: 2 }],
+    [{ state: { status: 'failed', reason: 'lint' } }, { repo_state: 3, repo_state_reason: 'lint' }],
+    [{ state: { status: 'purging' } }, { repo_state: 4 }],
+    [{ state: { status: 'purged' } }, { repo_state: 5 }],
+    [{ state: { status: 'validating' } }, { repo_state: 6 }],
+    [{ published: { status: 'publishing', jobId: 8, by: 'ann' } }, { published_state: 1 }],
+    [{ published: { status: 'published', jobId: 8, by: 'ann', at: 1 } }, { published_state: 2 }],
+    [{ published: { status: 'failed', reason: 'gone' } }, { published_state: 3, published_state_reason: 'gone' }],
+  ] as const)('are told by their numbers: %j', async (states, numbers) => {
+    const { id } = await create();
+    const before = await json<BuildView>('GET', `/build/${id}`);
+    await changeUpload(world.ports.records, id, (build) => ({ ...build, ...states }));
+    expect(await json('GET', `/build/${id}`)).toEqual({ ...before, ...numbers });
+    const [word] = Object.values(states);
+    const query = 'state' in states ? `state=${word.status}` : `published=${word.status}`;
+    const found = await json<BuildView[]>('GET', `/build?${query}&limit=200`);
+    expect(found.map((build) => build.id)).toContain(id);
   });
 });
 

@@ -217,6 +217,22 @@ describe('a promotion', () => {
     expect(world.builder.started).toEqual([]);
   });
 
+  it('by itself brings down what nothing runs as well', async () => {
+    await world.apply('web', chain);
+    const { files, folders, dirmeta, commits } = golden;
+    const id = await world.create('web');
+    await world.upload(id, [...Object.values(files), ...Object.values(folders), dirmeta, commits.last]);
+    await world.ref(id, commits.last.name.slice(0, 64));
+    await world.commit(id);
+    await world.publish(id);
+    await world.calm();
+    const artifact = await digestOfBuild(id);
+    for (const environment of ['dev', 'beta', 'stable']) {
+      expect((await historyOf(environment)).map((entry) => entry.artifact)).toEqual([artifact]);
+      expect(await world.deployments(environment)).toEqual([]);
+    }
+  });
+
   it('by itself stops where a deployment fails', async () => {
     await world.apply('web', chain);
     world.script.fleet = ({ environment }) => ({ ends: environment === 'beta' ? 'failed' : 'succeeded' });
