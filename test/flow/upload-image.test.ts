@@ -62,8 +62,8 @@ describe.skipIf(reason !== undefined)(`an image that Docker has built${reason ? 
   const deployedImages = async () =>
     (await execa(bin, ['images', '--format', '{{.Repository}}:{{.Tag}}'])).stdout
       .split('\n')
-      .filter((name) => name.startsWith('sluice-web:'));
-  const begin = async () => String(last<BuildView>((await sluice('create', 'web', 'dev', '--json')).stdout).id);
+      .filter((name) => name.startsWith('sluice-pushed:'));
+  const begin = async () => String(last<BuildView>((await sluice('create', 'pushed', 'dev', '--json')).stdout).id);
 
   beforeAll(async () => {
     const parent = await mkdtemp(join(tmpdir(), 'sluice-upload-'));
@@ -84,7 +84,7 @@ describe.skipIf(reason !== undefined)(`an image that Docker has built${reason ? 
         },
       ],
     };
-    await server.apply('web', app);
+    await server.apply('pushed', app);
   });
 
   afterAll(async () => {
@@ -123,7 +123,7 @@ describe.skipIf(reason !== undefined)(`an image that Docker has built${reason ? 
     const { deployment } = last<{ deployment: string }>(
       (await server.api<{ results: string }>('GET', `/api/v1/build/${first?.id}/publish`)).body.results,
     );
-    const { body } = await server.api<{ id: string }>('POST', '/api/v1/apps/web/environments/dev/rollback');
+    const { body } = await server.api<{ id: string }>('POST', '/api/v1/apps/pushed/environments/dev/rollback');
     const done = await server.ended(body.id);
     expect(done).toMatchObject({ status: 'succeeded', artifact: { digest: first?.artifact?.digest } });
     expect(done.request).toEqual({ kind: 'revision', deploymentId: deployment });
