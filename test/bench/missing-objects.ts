@@ -10,7 +10,7 @@ import { addEntries, type NamedEntry } from '../../functions/builds/contents.ts'
 import { createUploadBuild } from '../../functions/builds/create.ts';
 import { openRecords } from '../../local/records.ts';
 import { startTestServer, testToken } from '../support/server.ts';
-import { compare, median, type Comparison } from './measure.ts';
+import { median, timed, type Comparison } from './measure.ts';
 
 const many = 200_000;
 const few = 10_000;
@@ -31,26 +31,25 @@ export type MissingObjects = {
 
 /**
  * What a name costs when a build is asked for the objects it lacks, in microseconds, with 200,000 names against 10,000,
- * asked in calls of 2,000, one after the other. Every build is new to the server: what it reads once is counted.
- * The builds are filled in the server's own records before it starts: no byte of an object is stored.
+ * asked in calls of 2,000. Every build is new to the server: what it reads of it first is counted. The builds are filled
+ * in the server's own records before it starts: no byte of an object is stored.
  */
 export async function benchMissingObjects(pairs: number): Promise<readonly MissingObjects[]> {
   const found: MissingObjects[] = [];
   for (const held of Object.keys(shares) as Held[]) {
     const { data, questions } = await filledBuilds(pairs + 1, held);
     const server = await startTestServer({ data, env: { LOG_LEVEL: 'error', SLUICE_RATE_PER_MINUTE: '1000000' } });
-    const perName: number[] = [];
     try {
-      const microseconds = await compare(
-        pairs,
-        async () => {
-          const microseconds = await ask(server.url, questions.many.splice(0, 1));
-          perName.push(microseconds);
-          return microseconds;
-        },
-        async () => await ask(server.url, questions.few.splice(0, buildsOfFew)),
-      );
-      found.push({ held, microseconds, namesPerSecond: 1e6 / median(perName.slice(1)) });
+      const seen: { readonly ours: number; readonly theirs: number }[] = [];
+      for (const pair of questions) seen.push(await askInTurn(server.url, pair));
+      // The first one warms up.
+      seen.shift();
+      const microseconds = {
+        ours: median(seen.map(({ ours }) => ours)),
+        theirs: median(seen.map(({ theirs }) => theirs)),
+        ratio: median(seen.map(({ ours, theirs }) => ours / theirs)),
+      };
+      found.push({ held, microseconds, namesPerSecond: 1e6 / microseconds.ours });
     } finally {
       await server.remove();
     }
@@ -58,13 +57,13 @@ export async function benchMissingObjects(pairs: number): Promise<readonly Missi
   return found;
 }
 
-type Question = { readonly build: number; readonly names: number; readonly missing: number; readonly bodies: Buffer[] };
+type Question = { readonly build: number; readonly missing: number; readonly bodies: readonly Buffer[] };
+type Pair = { readonly many: Question; readonly few: readonly Question[] };
 
-async function filledBuilds(count: number, held: Held) {
+async function filledBuilds(pairs: number, held: Held) {
   const data = await mkdtemp(join(tmpdir(), 'sluice-bench-'));
   const { records, close } = await openRecords({ folder: join(data, 'records') });
   const ports = { records, newId: v7, clock: Date.now };
-  const questions = { many: [] as Question[], few: [] as Question[] };
   const question = async (names: number): Promise<Question> => {
     const { id: build } = await createUploadBuild(ports, { repo: 'stable', app: undefined, tokenName: 'bench' });
     const wanted = Array.from({ length: names }, namedEntry);
@@ -72,11 +71,13 @@ async function filledBuilds(count: number, held: Held) {
     await addEntries(ports, build, { kind: 'stored', entries: there });
     const bodies: Buffer[] = [];
     for (let at = 0; at < names; at += namesACall) bodies.push(bodyOf(wanted.slice(at, at + namesACall)));
-    return { build, names, missing: names - there.length, bodies };
+    return { build, missing: names - there.length, bodies };
   };
-  for (let n = 0; n < count; n += 1) {
-    questions.many.push(await question(many));
-    for (let each = 0; each < buildsOfFew; each += 1) questions.few.push(await question(few));
+  const questions: Pair[] = [];
+  while (questions.length < pairs) {
+    const fewOnes: Question[] = [];
+    while (fewOnes.length < buildsOfFew) fewOnes.push(await question(few));
+    questions.push({ many: await question(many), few: fewOnes });
   }
   await close();
   return { data, questions };
@@ -91,20 +92,28 @@ function bodyOf(entries: readonly NamedEntry[]): Buffer {
   return gzipSync(JSON.stringify({ wanted: entries.map(({ name }) => name) }));
 }
 
-/** Microseconds a name, from the first call about the first build to the last answer about the last. */
-async function ask(url: string, questions: readonly Question[]): Promise<number> {
+/**
+ * Microseconds a name. After each build with few names the build with many is asked for as many, so that what slows the
+ * machine down for a moment slows both.
+ */
+async function askInTurn(url: string, { many: whole, few: parts }: Pair): Promise<{ ours: number; theirs: number }> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  const began = performance.now();
-  let names = 0;
-  for (const question of questions) {
-    let missing = 0;
-    for (const body of question.bodies) missing += await missingOf(url, { agent, build: question.build, body });
-    if (missing !== question.missing) throw new Error(`${missing} are missing, not ${question.missing}`);
-    names += question.names;
+  const missing = { ours: 0, theirs: 0 };
+  const seconds = { ours: 0, theirs: 0 };
+  const ask = async (whose: 'ours' | 'theirs', build: number, bodies: readonly Buffer[]) => {
+    seconds[whose] += await timed(async () => {
+      for (const body of bodies) missing[whose] += await missingOf(url, { agent, build, body });
+    });
+  };
+  const calls = whole.bodies.length / parts.length;
+  for (const [at, part] of parts.entries()) {
+    await ask('theirs', part.build, part.bodies);
+    await ask('ours', whole.build, whole.bodies.slice(at * calls, (at + 1) * calls));
   }
-  const microseconds = (performance.now() - began) * 1000;
   agent.destroy();
-  return microseconds / names;
+  const expected = parts.reduce((sum, part) => sum + part.missing, 0);
+  if (missing.ours !== whole.missing || missing.theirs !== expected) throw new Error('Other objects are missing');
+  return { ours: (seconds.ours * 1e6) / many, theirs: (seconds.theirs * 1e6) / many };
 }
 
 /** By Node's own client: `fetch` sends no GET with a body. */
