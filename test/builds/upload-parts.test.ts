@@ -114,6 +114,37 @@ describe('an object that is sent in parts', () => {
     expect((await readContents({ ...world.stores.records }, id)).stored.size).toBe(1);
   });
 
+  it('under two names is sent once', async () => {
+    const made = bundle('under two names');
+    const other = { name: made.name.replace('.blob', '.dirmeta'), bytes: made.bytes };
+    const [transfer] = await declare(made, other);
+    await send(transfer, made.bytes);
+    expect((await declare(other))[0]).toMatchObject({ missingCount: 0 });
+    await world.ref(id, made.hex);
+    const job = await world.commit(id);
+    expect(job.log).toContain(`Verified ${made.name}`);
+    expect(job.log).toContain(`${other.name} belongs to none of the refs`);
+    expect((await world.commit(id, true)).state.status).toBe('ended');
+  });
+
+  it('that is never whole keeps no commit from its end, however many there are', async () => {
+    const made = bundle('beside many that are not whole');
+    await world.upload(id, [made]);
+    await world.ref(id, made.hex);
+    const never = Array.from({ length: 40 }, (_, index) => ({
+      name: `${digestOf(`never ${index}`).slice(7)}.blob`,
+      sizeBytes: 5,
+    }));
+    await declareUploads(world.ports, id, never);
+    // Each look at one takes so long that no step comes to the last of them within its time.
+    world.outside.beforeObject = (operation) => {
+      if (operation === 'finishUpload') world.pass(10_000);
+    };
+    const job = await world.commit(id);
+    world.outside.beforeObject = () => {};
+    expect(job.state.status).toBe('ended');
+  });
+
   it('must be sent though another app has the very same: who has not got the bytes is told nothing of them', async () => {
     const made = large(5);
     const others = await world.create('shop');

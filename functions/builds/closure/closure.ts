@@ -29,9 +29,12 @@ export async function closureOf(
   const kinds = new Set<ArtifactKind>();
   const images: Descriptor[] = [];
   const bundles: Entry[] = [];
+  const walked = new Set<string>();
   for (const ref of build.refs) {
     const kind = await kindOf(walk, ref);
     if (kind) kinds.add(kind);
+    if (walked.has(ref.commit)) continue;
+    walked.add(ref.commit);
     if (kind === 'ostree') await walkCommit(walk, ref.commit);
     if (kind === 'image') images.push(...listed(await walkImage(walk, `sha256:${ref.commit}`)));
     if (kind === 'bundle') bundles.push(...listed(walk.visit(blobName(`sha256:${ref.commit}`))));
