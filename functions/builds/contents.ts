@@ -1,12 +1,13 @@
 import type { RecordKey, Records, Stored } from '../ports/records.ts';
-import type { Digest } from '../runtime/units.ts';
+import { entryMap, type Entry, type EntryMap } from './entry-map.ts';
 import type { UploadBuild } from './upload-build.ts';
+
+export type { Entry } from './entry-map.ts';
 
 /**
  * What was put into a build: object names with the digests and sizes of their bytes. It is kept in segments, one or a few
  * for each upload and never changed, so that a push of 200,000 objects is some hundred records and not 200,000.
  */
-export type Entry = { readonly digest: Digest; readonly sizeBytes: number };
 export type NamedEntry = Entry & { readonly name: string };
 
 export type Contents = {
@@ -29,7 +30,7 @@ type Segment =
 const mostEntries = 1000;
 /** So many segments are read at once. */
 const aPage = 20;
-/** A cache of a few large builds: some 100 bytes an entry. */
+/** A cache of a few large builds. */
 const mostCachedEntries = 600_000;
 
 const partitionOf = (build: number) => `contents/${build}`;
@@ -118,8 +119,8 @@ export async function recallContents(
 }
 
 type Cached = {
-  readonly stored: Map<string, Entry>;
-  readonly declared: Map<string, Entry>;
+  readonly stored: EntryMap;
+  readonly declared: EntryMap;
   /** The segments that were read, by their sort keys. */
   readonly segments: Set<string>;
   /** Those that were taken back, and whether one of them had been read by then. */
@@ -151,8 +152,8 @@ function shrink(cache: Map<number, Cached>): void {
 
 function newCached(): Cached {
   return {
-    stored: new Map(),
-    declared: new Map(),
+    stored: entryMap(),
+    declared: entryMap(),
     segments: new Set(),
     withdrawn: new Set(),
     isStale: false,
@@ -211,16 +212,15 @@ function apply(cached: Cached, { key, value }: Stored<Segment>): void {
   if (withdrawn.has(key.sort)) return;
   for (const packed of value.entries) {
     const [name] = packed;
-    const entry = entryOf(packed);
     switch (value.kind) {
       case 'stored':
         // Of two who sent the same object the first counts: its bytes may differ where the name is not their digest. A
         // delta is another one each time it is made, and its pieces belong together: of those the last ones count.
-        if (!stored.has(name) || name.endsWith('.delta')) stored.set(name, entry);
+        if (!stored.has(name) || name.endsWith('.delta')) stored.set(...packed);
         declared.delete(name);
         break;
       case 'declared':
-        if (!stored.has(name) || name.endsWith('.delta')) declared.set(name, entry);
+        if (!stored.has(name) || name.endsWith('.delta')) declared.set(...packed);
         break;
       case 'dropped':
         stored.delete(name);
@@ -240,8 +240,4 @@ function withdraw(cached: Cached, segments: readonly string[]): void {
 function pack({ name, digest, sizeBytes }: NamedEntry): Packed {
   const hex = digest.slice('sha256:'.length);
   return name.startsWith(hex) ? [name, sizeBytes] : [name, sizeBytes, hex];
-}
-
-function entryOf([name, sizeBytes, hex]: Packed): Entry {
-  return { sizeBytes, digest: `sha256:${hex ?? name.slice(0, 64)}` };
 }
