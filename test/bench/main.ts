@@ -116,7 +116,7 @@ if (wanted('missing-objects')) {
 }
 if (wanted('upload-throughput')) {
   const { throughput, by } = await benchUploadThroughput(pairs);
-  show({ name: `throughput of sluice push, 1 GiB, against ${by}`, unit: 'MiB/s', ...atLeast(0.8) }, throughput);
+  show({ name: `throughput of sluice push, 2 GiB, against ${by}`, unit: 'MiB/s', ...atLeast(0.8) }, throughput);
 }
 if (wanted('server-memory')) {
   for (const { way, before, highest, second, last, slope, seconds } of await benchServerMemory()) {

@@ -9,7 +9,7 @@ import { compare, timed, type Comparison } from './measure.ts';
 import { call, startBuildsService } from './sluice.ts';
 
 const mebibyte = 1024 ** 2;
-const layerCount = 8;
+const layerCount = 16;
 const layerBytes = 128 * mebibyte;
 const size = layerCount * layerBytes;
 /** As the server cuts objects of this size. */
@@ -19,7 +19,7 @@ const parallel = 4;
 export type UploadThroughput = { readonly throughput: Comparison; readonly by: string };
 
 /**
- * MiB a second by which `sluice push` brings an image of 1 GiB to a build, from the start of its process to its end,
+ * MiB a second by which `sluice push` brings an image of 2 GiB to a build, from the start of its process to its end,
  * against `curl` putting the same bytes to the same storage: in the same parts, whose URLs it is given and whose bytes
  * lie ready in a file each, as many at once, in one process that keeps its connections. Neither finds anything there.
  */
