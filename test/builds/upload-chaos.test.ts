@@ -14,6 +14,7 @@ import type { PublishedState, UploadState } from '../../functions/builds/upload-
 import { reconcile } from '../../functions/deployments/reconcile.ts';
 import { Problem } from '../../functions/runtime/errors.ts';
 import { alone, blob, buildsService, bundle } from '../support/builds-service.ts';
+import { chaosRuns } from '../support/density.ts';
 
 const build = fc.nat(2);
 const action = fc.oneof(
@@ -211,7 +212,7 @@ it(
           await made.service.close();
         }
       }),
-      { numRuns: Number(process.env['CHAOS_RUNS'] ?? 15), endOnFailure: true },
+      { numRuns: chaosRuns(5), endOnFailure: true },
     );
   },
 );

@@ -12,6 +12,7 @@ import { requestDeployment } from '../../functions/deployments/request.ts';
 import { Problem } from '../../functions/runtime/errors.ts';
 import { alone, blob, buildsService, bundle, image, type BuildsService } from '../support/builds-service.ts';
 import { digestOf, makeLayer } from '../support/committed.ts';
+import { killEvery } from '../support/density.ts';
 
 const hour = 3_600_000;
 let world: BuildsService;
@@ -261,7 +262,7 @@ describe('pruning', () => {
 describe('a pruning that is interrupted', () => {
   it('at any of its writes goes on when it is resumed, and lets uploads in again', { timeout: 120_000 }, async () => {
     const kept = await published('kept by its environment');
-    for (let at = 1; ; at += 1) {
+    for (let at = 1; ; at += killEvery(5)) {
       const gone = await world.committedBundle(`gone ${at}`);
       await purgeBuild(world.ports, gone);
       const digest = await digestOfBuild(gone);

@@ -17,6 +17,7 @@ import type { Records } from '../../functions/ports/records.ts';
 import { Problem } from '../../functions/runtime/errors.ts';
 import { runStep } from '../../functions/workflow/steps.ts';
 import { alone, buildsService, bundle, type BuildsService } from '../support/builds-service.ts';
+import { killEvery } from '../support/density.ts';
 import type { KillPoint } from '../support/mortal.ts';
 import { until } from '../support/scripted-cloud.ts';
 
@@ -33,8 +34,7 @@ const withAll: AppInput = {
   ],
 };
 
-/** A third of all points at a time; `KILL_EVERY=1` tries them all. */
-const everyPoint = Number(process.env['KILL_EVERY'] ?? 3);
+const everyPoint = killEvery(9);
 
 const open: BuildsService[] = [];
 afterEach(async () => {
@@ -145,7 +145,7 @@ async function deliver(text: string, point?: KillPoint): Promise<{ passed: numbe
 
 describe('a process that is killed', () => {
   // Each point is a write to the records or the objects. After one is before the next, but for what goes on beside it.
-  it('at any of its writes leaves nothing half, nothing twice, and nothing undone', { timeout: 240_000 }, async () => {
+  it('at any of its writes leaves nothing half, nothing twice, and nothing undone', { timeout: 480_000 }, async () => {
     world = await service(withAll);
     const { passed } = await deliver('unharmed');
     expect(passed).toBeGreaterThan(40);
