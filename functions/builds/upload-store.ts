@@ -14,10 +14,12 @@ const shape: Shape<UploadBuild> = {
   indexesOf: (build) => {
     const sort = buildSort({ createdAt: build.createdAt, id: String(build.id) });
     const { status } = build.state;
+    // What is published is kept by where it is: pruning need not read through all that ever was.
+    const isOver = status === 'purged' || (status !== 'purging' && build.published.status === 'published');
     return {
       list: { partition: allBuilds, sort },
       ...(build.app === undefined ? {} : { lookup: { partition: appBuilds(build.app), sort } }),
-      ...(status === 'purged'
+      ...(isOver
         ? {}
         : { open: { partition: status === 'purging' ? purgingUploads : openUploads, sort } }),
     };
