@@ -2,6 +2,7 @@ import { ArnFormat, type Stack } from 'aws-cdk-lib';
 import type { BuildKind } from '../functions/ports/builder.ts';
 import {
   blobPrefix,
+  buildKinds,
   buildLogGroup,
   buildProjectName,
   buildRoleName,
@@ -16,15 +17,6 @@ import {
 import { functionLogGroup, functionName, liveAlias, queueName } from './names.ts';
 import type { FunctionName, QueuedName } from './permissions.ts';
 import type { MachineName } from './state-machine.ts';
-
-export const buildKinds = [
-  'image',
-  'bundle',
-  'fetch',
-  'registry',
-  'import',
-  'check',
-] as const satisfies readonly BuildKind[];
 
 /** Which state machine starts it: checks are jobs, everything else is built for a deployment. */
 const machineOf = (kind: BuildKind): MachineName => (kind === 'check' ? 'job' : 'deploy');

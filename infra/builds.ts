@@ -16,9 +16,15 @@ import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 import { Construct } from 'constructs';
 import { parse } from 'yaml';
 import type { BuildKind } from '../functions/ports/builder.ts';
-import { agentFileName, buildLogGroup, buildPolicyName, buildProjectName } from '../functions/runtime/aws-names.ts';
+import {
+  agentFileName,
+  buildKinds,
+  buildLogGroup,
+  buildPolicyName,
+  buildProjectName,
+} from '../functions/runtime/aws-names.ts';
 import { acknowledge, acknowledgeGrants } from './acknowledge.ts';
-import { buildKinds, type Arns } from './arns.ts';
+import { type Arns } from './arns.ts';
 import { BuildNetwork } from './build-network.ts';
 import { buildGrants, idleBuildGrants } from './build-permissions.ts';
 import type { BuildSize, Settings } from './config.ts';

@@ -5,6 +5,7 @@ import { Construct } from 'constructs';
 import {
   appTag,
   blobPrefix,
+  buildKinds,
   buildPolicyName,
   buildProjectName,
   buildRoleName,
@@ -16,7 +17,6 @@ import {
   secretName,
 } from '../functions/runtime/aws-names.ts';
 import { acknowledgeGrants } from './acknowledge.ts';
-import { buildKinds } from './arns.ts';
 import { nameRules, refuse } from './deployable-props.ts';
 import { policyOf, type Grant } from './permissions.ts';
 

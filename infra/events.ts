@@ -4,8 +4,8 @@ import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
 import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { buildProjectName } from '../functions/runtime/aws-names.ts';
-import { buildKinds, type Arns } from './arns.ts';
+import { buildKinds, buildProjectName } from '../functions/runtime/aws-names.ts';
+import { type Arns } from './arns.ts';
 import type { Settings } from './config.ts';
 import type { QueuedName } from './permissions.ts';
 

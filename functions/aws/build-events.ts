@@ -1,9 +1,9 @@
 import * as v from 'valibot';
 import type { Records } from '../ports/records.ts';
-import { buildProjectName } from '../runtime/aws-names.ts';
+import { buildKinds, buildProjectName } from '../runtime/aws-names.ts';
 import type { EpochMs } from '../runtime/units.ts';
 import { parseSpec } from './build-observation.ts';
-import { buildKinds, specVariable } from './build-requests.ts';
+import { specVariable } from './build-requests.ts';
 import { isBuildId, keepBuildRun, type BuildRun } from './build-runs.ts';
 
 /**

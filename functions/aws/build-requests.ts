@@ -1,3 +1,4 @@
+/** What is asked of CodeBuild and of CloudWatch Logs for builds, as pure values. */
 import type { GetLogEventsCommandInput } from '@aws-sdk/client-cloudwatch-logs';
 import type {
   BatchGetBuildsCommandInput,
@@ -7,17 +8,7 @@ import type {
   StopBuildCommandInput,
 } from '@aws-sdk/client-codebuild';
 import type { BuildKind, BuildRequest } from '../ports/builder.ts';
-import { buildProjectName } from '../runtime/aws-names.ts';
-
-/** What is asked of CodeBuild and of CloudWatch Logs for builds, as pure values. */
-export const buildKinds = [
-  'image',
-  'bundle',
-  'fetch',
-  'registry',
-  'import',
-  'check',
-] as const satisfies readonly BuildKind[];
+import { buildKinds, buildProjectName } from '../runtime/aws-names.ts';
 
 /** The environment variable that says what a build is to do; with it a build is known as ours. */
 export const specVariable = 'SLUICE_SPEC';

@@ -9,8 +9,9 @@ import type { RecordKey, Records } from '../ports/records.ts';
 import { Problem } from '../runtime/errors.ts';
 import type { EpochMs } from '../runtime/units.ts';
 import { specOf } from './build-observation.ts';
-import { batchGetBuildsInput, buildKinds, listBuildsInput, type LogPlace } from './build-requests.ts';
+import { batchGetBuildsInput, listBuildsInput, type LogPlace } from './build-requests.ts';
 import { answered, isNamed } from './client.ts';
+import { buildKinds } from '../runtime/aws-names.ts';
 
 /** What CodeBuild calls one of our builds. The state machine starts them, so only CodeBuild knows at first. */
 export type BuildRun = {

@@ -1,10 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { StopBuildCommand, type CodeBuildClient } from '@aws-sdk/client-codebuild';
 import type { Builder } from '../ports/builder.ts';
-import { buildProjectName } from '../runtime/aws-names.ts';
+import { buildKinds, buildProjectName } from '../runtime/aws-names.ts';
 import { Problem } from '../runtime/errors.ts';
 import { hasEnded } from './build-observation.ts';
-import { buildKinds, stopBuildInput } from './build-requests.ts';
+import { stopBuildInput } from './build-requests.ts';
 import {
   builderWords,
   checkBuildId,

@@ -19,9 +19,7 @@ const shape: Shape<UploadBuild> = {
     return {
       list: { partition: allBuilds, sort },
       ...(build.app === undefined ? {} : { lookup: { partition: appBuilds(build.app), sort } }),
-      ...(isOver
-        ? {}
-        : { open: { partition: status === 'purging' ? purgingUploads : openUploads, sort } }),
+      ...(isOver ? {} : { open: { partition: status === 'purging' ? purgingUploads : openUploads, sort } }),
     };
   },
 };

@@ -12,6 +12,16 @@ export const prefixPattern = /^[a-z](?:[a-z0-9-]{0,14}[a-z0-9])?$/;
 export function buildProjectPrefix(prefix: string): string {
   return `${prefix}-build`;
 }
+/** Each has a project of its own. */
+export const buildKinds = [
+  'image',
+  'bundle',
+  'fetch',
+  'registry',
+  'import',
+  'check',
+] as const satisfies readonly BuildKind[];
+
 export function buildProjectName(prefix: string, kind: BuildKind): string {
   return `${buildProjectPrefix(prefix)}-${kind}`;
 }

@@ -20,6 +20,7 @@ import { beforeAll, expect, it } from 'vitest';
 import { indexNames, tableInput } from '../../functions/aws/record-requests.ts';
 import {
   adminTokenSecret,
+  buildKinds,
   buildProjectName,
   buildRoleName,
   jobMachineName,
@@ -27,7 +28,7 @@ import {
   stateMachineName,
   webhookSecretSecret,
 } from '../../functions/runtime/aws-names.ts';
-import { arnsOf, buildKinds } from '../../infra/arns.ts';
+import { arnsOf } from '../../infra/arns.ts';
 import { functionLogGroup, functionName, liveAlias, queueName, stackName } from '../../infra/names.ts';
 import { functionGrants, functionNames, queuedNames } from '../../infra/permissions.ts';
 import { stages } from '../../infra/stages.ts';

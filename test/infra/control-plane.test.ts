@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { tableInput } from '../../functions/aws/record-requests.ts';
 import {
+  buildKinds,
   buildLogGroup,
-  buildProjectName,
   buildPolicyName,
+  buildProjectName,
   jobMachineName,
   parameterName,
   stateMachineName,
 } from '../../functions/runtime/aws-names.ts';
-import { buildKinds } from '../../infra/arns.ts';
 import { functionNames } from '../../infra/permissions.ts';
 import { flat, resourceOf, resourcesOf, templateOf } from './stand-in.ts';
 

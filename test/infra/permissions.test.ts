@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { App, Stack } from 'aws-cdk-lib';
-import { arnsOf, buildKinds } from '../../infra/arns.ts';
+import { arnsOf } from '../../infra/arns.ts';
 import { buildGrants } from '../../infra/build-permissions.ts';
 import { functionGrants, functionNames, type Grant } from '../../infra/permissions.ts';
 import { workflowGrants } from '../../infra/workflow-permissions.ts';
 import { flat, listOf, resourceOf, resourcesOf, statementsOf, templateOf, type Statement } from './stand-in.ts';
+import { buildKinds } from '../../functions/runtime/aws-names.ts';
 
 const stack = new Stack(new App(), 'Names', { env: { account: '111111111111', region: 'eu-central-1' } });
 const [table, bucket] = ['arn:aws:dynamodb:eu-central-1:111111111111:table/records', 'arn:aws:s3:::artifacts'];

@@ -16,8 +16,7 @@ import { parseEnvironment } from '../../functions/lambda/environment.ts';
 import { parseEvent } from '../../functions/lambda/parse-event.ts';
 import { policy } from '../../functions/lambda/wire.ts';
 import { defaultLimits, defaultOidc } from '../../functions/ports/limits.ts';
-import { knownHostsKey } from '../../functions/runtime/aws-names.ts';
-import { buildKinds } from '../../infra/arns.ts';
+import { buildKinds, knownHostsKey } from '../../functions/runtime/aws-names.ts';
 import { ExampleStack } from '../../infra/example-stack.ts';
 import { functionNames } from '../../infra/permissions.ts';
 import {
