@@ -37,6 +37,10 @@ export type Scope = { readonly before: EpochMs; readonly app?: string | undefine
  */
 export async function whatToKeep(ports: KeepPorts, scope: Scope): Promise<Kept> {
   const keeping = newKeeping();
+  // What is open comes before where it goes: what is published or released meanwhile is found here or there.
+  for await (const deployment of openOnes<Deployment>(ports.records, openDeployments))
+    keepOfDeployment(keeping, deployment);
+  for await (const build of openOnes<UploadBuild>(ports.records, openUploads)) await keepOfBuild(ports, keeping, build);
   for await (const app of allApps(ports.records)) {
     await keepOfApp(ports, keeping, app);
     for await (const { digest, createdAt } of artifactsOf(ports.records, app.id)) {
@@ -44,9 +48,6 @@ export async function whatToKeep(ports: KeepPorts, scope: Scope): Promise<Kept> 
       if (isOther || createdAt >= scope.before) keeping.artifact(app.id, digest);
     }
   }
-  for await (const deployment of openOnes<Deployment>(ports.records, openDeployments))
-    keepOfDeployment(keeping, deployment);
-  for await (const build of openOnes<UploadBuild>(ports.records, openUploads)) await keepOfBuild(ports, keeping, build);
   for (const [app, digests] of keeping.artifacts) {
     for (const digest of digests) await keepArtifact(ports, keeping, { app, digest });
   }

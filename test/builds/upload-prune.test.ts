@@ -3,12 +3,14 @@ import { readManifest } from '../../functions/artifacts/manifest.ts';
 import { readPointer } from '../../functions/artifacts/pointer.ts';
 import { artifactsOf, findArtifact, forgetArtifact } from '../../functions/artifacts/store.ts';
 import type { Job } from '../../functions/builds/job.ts';
+import { whatToKeep } from '../../functions/builds/keep.ts';
 import { missingObjects } from '../../functions/builds/present.ts';
 import { requestPrune } from '../../functions/builds/prune.ts';
 import { purgeBuild } from '../../functions/builds/purge.ts';
 import { usedBytes } from '../../functions/builds/usage.ts';
 import { reconcile } from '../../functions/deployments/reconcile.ts';
 import { requestDeployment } from '../../functions/deployments/request.ts';
+import type { Records } from '../../functions/ports/records.ts';
 import { Problem } from '../../functions/runtime/errors.ts';
 import { alone, blob, buildsService, bundle, image, type BuildsService } from '../support/builds-service.ts';
 import { digestOf, makeLayer } from '../support/committed.ts';
@@ -256,6 +258,45 @@ describe('pruning', () => {
     expect(job.state.status).toBe('broken');
     expect((await world.build(id)).published.status).toBe('failed');
     expect((await readPointer(world.ports.records, { app: 'web', environment: 'dev' })).history).toEqual([]);
+  });
+});
+
+describe('what is kept', () => {
+  it('holds what is published while it is looked for, at whatever moment', { timeout: 60_000 }, async () => {
+    let reads = 0;
+    /** Does something once, before the read of that number. */
+    const lookWith = async (at: number, then: () => Promise<void>) => {
+      reads = 0;
+      const between = async () => {
+        reads += 1;
+        if (reads === at) await then();
+      };
+      const { records } = world.ports;
+      const find: Records['find'] = async (key) => {
+        await between();
+        return await records.find(key);
+      };
+      const list: Records['list'] = async (query) => {
+        await between();
+        return await records.list(query);
+      };
+      const ports = { ...world.ports, records: { ...records, find, list } };
+      return await whatToKeep(ports, { before: world.ports.clock() });
+    };
+    for (let at = 1; at === 1 || reads >= at - 1; at += 1) {
+      await world.close();
+      world = await buildsService();
+      await world.apply('web', alone);
+      const id = await world.committedBundle(`published before read ${at}`);
+      const digest = await digestOfBuild(id);
+      age();
+      const kept = await lookWith(at, async () => {
+        await world.publish(id);
+        await world.calm();
+      });
+      expect([at, kept.artifacts.get('web')?.has(digest), kept.objects.has(digest)]).toEqual([at, true, true]);
+    }
+    expect(reads).toBeGreaterThan(5);
   });
 });
 
