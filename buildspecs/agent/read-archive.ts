@@ -1,11 +1,11 @@
 import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { posix } from 'node:path';
 import { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import { createGunzip } from 'node:zlib';
 import { createTarDecoder, type ParsedTarEntry, type TarHeader } from 'modern-tar';
 import { Problem } from '../../functions/runtime/errors.ts';
-import { isGzip } from '../../functions/runtime/is-gzip.ts';
 import { archiveLimits } from './archive.ts';
 
 /** How errors call an archive, and who gave it. */
@@ -82,6 +82,16 @@ function foldersOf(name: string): readonly string[] {
 function leaves(path: string): boolean {
   const normal = posix.normalize(path);
   return posix.isAbsolute(path) || normal === '..' || normal.startsWith('../') || path.includes('\0');
+}
+
+async function isGzip(file: string): Promise<boolean> {
+  const handle = await open(file, 'r');
+  try {
+    const { bytesRead, buffer } = await handle.read(Buffer.alloc(2), 0, 2, 0);
+    return bytesRead === 2 && buffer[0] === 0x1f && buffer[1] === 0x8b;
+  } finally {
+    await handle.close();
+  }
 }
 
 function notAnArchive({ name, given }: ArchiveSource, cause?: unknown): Problem {

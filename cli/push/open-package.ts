@@ -1,6 +1,5 @@
-import { stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { isGzip } from '../../functions/runtime/is-gzip.ts';
 import { WrongUse } from '../failures.ts';
 import { bundleOfFile, bundleOfFolder } from './bundle.ts';
 import { dockerArchive } from './docker-archive.ts';
@@ -61,4 +60,14 @@ async function image(files: LayoutFiles, naming: Naming): Promise<Package> {
 async function isLayout(files: LayoutFiles): Promise<boolean> {
   const [marker, index] = await Promise.all([files.find('oci-layout'), files.find('index.json')]);
   return marker !== undefined && index !== undefined;
+}
+
+async function isGzip(file: string): Promise<boolean> {
+  const handle = await open(file, 'r');
+  try {
+    const { bytesRead, buffer } = await handle.read(Buffer.alloc(2), 0, 2, 0);
+    return bytesRead === 2 && buffer[0] === 0x1f && buffer[1] === 0x8b;
+  } finally {
+    await handle.close();
+  }
 }
