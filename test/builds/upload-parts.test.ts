@@ -7,6 +7,7 @@ import { usedBytes } from '../../functions/builds/usage.ts';
 import { reconcile } from '../../functions/deployments/reconcile.ts';
 import { alone, blob, buildsService, bundle, refusal, type BuildsService } from '../support/builds-service.ts';
 import { digestOf } from '../support/committed.ts';
+import { killEvery } from '../support/density.ts';
 import { files } from './objects/ostree-golden.ts';
 
 let world: BuildsService;
@@ -160,7 +161,7 @@ describe('an object that is sent in parts', () => {
   });
 
   it('is finished, wherever the worker of its commit is killed', { timeout: 60_000 }, async () => {
-    for (let at = 1; ; at += 1) {
+    for (let at = 1; ; at += killEvery(5)) {
       id = await world.create('web');
       const [made, file] = [bundle(`killed at ${at}`), files.plain];
       for (const [index, transfer] of (await declare(made, file)).entries()) {

@@ -14,7 +14,7 @@ import type { Records } from '../../functions/ports/records.ts';
 import { Problem } from '../../functions/runtime/errors.ts';
 import { alone, blob, buildsService, bundle, image, type BuildsService } from '../support/builds-service.ts';
 import { digestOf, makeLayer } from '../support/committed.ts';
-import { killEvery } from '../support/density.ts';
+import { chaosRuns, killEvery } from '../support/density.ts';
 
 const hour = 3_600_000;
 let world: BuildsService;
@@ -372,8 +372,8 @@ describe('a pruning that is interrupted', () => {
     }
   });
 
-  it('or runs beside commits loses nothing of what they make', { timeout: 60_000 }, async () => {
-    for (let round = 0; round < 8; round += 1) {
+  it('or runs beside commits loses nothing of what they make', { timeout: 120_000 }, async () => {
+    for (let round = 0; round < chaosRuns(3); round += 1) {
       const ids = await Promise.all(
         [0, 1, 2].map(async (index) => {
           const made = bundle(`beside a pruning ${index}`);
