@@ -235,7 +235,7 @@ describe('a deployment on ECS', () => {
   });
 
   it.each([false, true])('goes on where the control plane was killed, at any call (done: %s)', async (isDone) => {
-    for (let calls = isDone ? 1 : 0; ; calls += killEvery(5)) {
+    for (let calls = isDone ? 1 : 0; ; calls += killEvery(9)) {
       cloud = await awsCloud();
       cloud.aws.forgetCalls();
       cloud.aws.script.killAfter = { calls, isDone };
