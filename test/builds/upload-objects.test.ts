@@ -19,6 +19,7 @@ import {
   type BuildsService,
   type NamedBytes,
 } from '../support/builds-service.ts';
+import { plainRecords } from '../support/records.ts';
 import { files } from './objects/ostree-golden.ts';
 
 const open: BuildsService[] = [];
@@ -348,16 +349,5 @@ function heldUp(
     }
     return created;
   };
-  return { ...world.ports, records: { ...plain(records), create } };
-}
-
-function plain(records: Records): Records {
-  return {
-    find: async (key) => await records.find(key),
-    create: async (key, value, options) => await records.create(key, value, options),
-    replace: async (stored, value, options) => await records.replace(stored, value, options),
-    remove: async (stored) => await records.remove(stored),
-    list: async (query) => await records.list(query),
-    ready: async () => await records.ready(),
-  };
+  return { ...world.ports, records: { ...plainRecords(records), create } };
 }

@@ -15,6 +15,7 @@ import { Problem } from '../../functions/runtime/errors.ts';
 import { alone, blob, buildsService, bundle, image, type BuildsService } from '../support/builds-service.ts';
 import { digestOf, makeLayer } from '../support/committed.ts';
 import { chaosRuns, killEvery } from '../support/density.ts';
+import { plainRecords } from '../support/records.ts';
 
 const hour = 3_600_000;
 let world: BuildsService;
@@ -280,7 +281,7 @@ describe('what is kept', () => {
         await between();
         return await records.list(query);
       };
-      const ports = { ...world.ports, records: { ...records, find, list } };
+      const ports = { ...world.ports, records: { ...plainRecords(records), find, list } };
       return await whatToKeep(ports, { before: world.ports.clock() });
     };
     for (let at = 1; at === 1 || reads >= at - 1; at += 1) {

@@ -13,13 +13,13 @@ import { numberOf } from '../../functions/builds/number.ts';
 import { requestPublish } from '../../functions/builds/publish.ts';
 import { readLane } from '../../functions/deployments/lane-store.ts';
 import { reconcile } from '../../functions/deployments/reconcile.ts';
-import type { Records } from '../../functions/ports/records.ts';
 import { Problem } from '../../functions/runtime/errors.ts';
 import { runStep } from '../../functions/workflow/steps.ts';
 import { alone, buildsService, bundle, type BuildsService } from '../support/builds-service.ts';
 import { killEvery } from '../support/density.ts';
 import type { KillPoint } from '../support/mortal.ts';
 import { until } from '../support/scripted-cloud.ts';
+import { plainRecords } from '../support/records.ts';
 
 const withAll: AppInput = {
   runtime: { command: ['node', 'server.mjs'] },
@@ -301,7 +301,7 @@ describe('the jobs of an app', () => {
     };
     const ports = {
       ...world.ports,
-      records: { ...recordsOf(records), replace },
+      records: { ...plainRecords(records), replace },
     };
     const request = requestCommit(ports, { build: id, actor: 'ann', dropStrays: false });
     await expect(request).rejects.toThrow('socket hang up');
@@ -348,17 +348,6 @@ describe('the jobs of an app', () => {
     expect((await world.deployments('dev')).length).toBe(3);
   });
 });
-
-function recordsOf(records: Records): Records {
-  return {
-    find: async (key) => await records.find(key),
-    create: async (key, value, options) => await records.create(key, value, options),
-    replace: async (stored, value, options) => await records.replace(stored, value, options),
-    remove: async (stored) => await records.remove(stored),
-    list: async (query) => await records.list(query),
-    ready: async () => await records.ready(),
-  };
-}
 
 describe('the log of a check', () => {
   it('tells what its runs print as they print it, and moves nothing that was told before', async () => {
